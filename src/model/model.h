@@ -1,0 +1,237 @@
+/*
+ * The model: a flavour, the manifests, component configurations and the target
+ * file, parsed and checked as a whole.  All problems of all files end up in
+ * one mill_diags; a model with errors is never planned.
+ *
+ * Everything below lives in the model's arena and dies with it.  Strings are
+ * never NULL unless a comment says so.  Nothing here knows ports, store paths
+ * or secrets' values: values are kept as templates (struct mill_template) that
+ * plan/render fills.
+ */
+#ifndef MILL_MODEL_MODEL_H
+#define MILL_MODEL_MODEL_H
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/strbuf.h"
+#include "yaml/diag.h"
+#include "yaml/node.h"
+
+/* ---- templates: a scalar with ${...} in it, parsed once ---- */
+enum mill_filter { MILL_FILTER_NONE, MILL_FILTER_JSON, MILL_FILTER_URL, MILL_FILTER_YAML,
+		   MILL_FILTER_INI, MILL_FILTER_PROPERTIES, MILL_FILTER_BASE64 };
+struct mill_template_part {
+	const char *text;  /* literal, or NULL */
+	const char *group; /* "setting", "port", "s3", "store", ... when text is NULL */
+	const char *name;  /* after the first dot; "" when there is none ("store", "bind") */
+	enum mill_filter filter;
+	struct mill_mark mark;
+};
+struct mill_template {
+	struct mill_template_part *parts;
+	size_t n;
+	struct mill_mark mark;
+	const char *raw;
+};
+
+enum mill_setting_type { MILL_SETTING_STRING, MILL_SETTING_INT, MILL_SETTING_NUMBER, MILL_SETTING_BOOL,
+			 MILL_SETTING_SIZE, MILL_SETTING_DURATION, MILL_SETTING_ENUM, MILL_SETTING_LIST };
+struct mill_setting {
+	const char *name, *help;
+	enum mill_setting_type type;
+	const char *default_text;    /* canonical text; list: JSON array */
+	const char *value;           /* in force, canonical text (size: bytes, duration: ns as given text kept in `raw`) */
+	const char *value_origin;    /* "default", or file:line of who set it */
+	const char *pattern, *min, *max; /* NULL when absent */
+	const char **values; size_t n_values; /* enum */
+	bool secret;
+	struct mill_mark mark;
+};
+struct mill_secret_spec { const char *name; unsigned length; const char *alphabet; struct mill_mark mark; };
+
+struct mill_when { const char *capability, *setting; bool negated; }; /* both NULL: always */
+
+struct mill_pair { const char *key; struct mill_template value; struct mill_when when; struct mill_mark mark; };
+
+struct mill_capability { /* a provides entry */
+	const char *name;
+	struct mill_pair *values; size_t n_values;
+	struct mill_mark mark;
+};
+struct mill_requirement {
+	const char *capability;
+	struct mill_pair *parameters; size_t n_parameters; /* {bucket: mlflow}; empty: none */
+	bool optional;
+	struct mill_mark mark;
+	struct mill_component *provider; /* set by resolve; NULL: not bound */
+};
+
+enum mill_format { MILL_FORMAT_TEXT, MILL_FORMAT_JSON, MILL_FORMAT_YAML, MILL_FORMAT_INI, MILL_FORMAT_PROPERTIES };
+struct mill_file {
+	const char *name;          /* relative to dir.config */
+	enum mill_format format;
+	struct mill_template content; /* of `template:` or `content:`; marks point into the template's file */
+	const struct mill_node *value; /* or a tree (templates inside its scalars), NULL otherwise */
+	bool reload;
+	struct mill_when when;
+	struct mill_mark mark;
+};
+struct mill_port { const char *name; uint16_t preferred; bool udp; uint16_t pinned; /* 0: none */ struct mill_mark mark, pin_mark; };
+
+enum mill_probe_type { MILL_PROBE_NONE, MILL_PROBE_HTTP, MILL_PROBE_TCP, MILL_PROBE_EXEC, MILL_PROBE_LOG, MILL_PROBE_NOTIFY };
+struct mill_probe {
+	enum mill_probe_type type;
+	const char *port;              /* http, tcp: a port's name */
+	struct mill_template path;     /* http */
+	int status_min, status_max;    /* http */
+	struct mill_template *command; size_t n_command; /* exec */
+	const char *pattern;           /* log */
+	uint64_t period_ns, timeout_ns, initial_delay_ns;
+	unsigned failures, successes;
+	struct mill_mark mark;
+};
+struct mill_service {
+	const char *name, *summary;
+	struct mill_component *component;
+	struct mill_template *command; size_t n_command;
+	struct mill_when *command_when; /* one for each word */
+	struct mill_pair *environment; size_t n_environment;
+	struct mill_file *files; size_t n_files;
+	struct mill_port *ports; size_t n_ports;
+	struct mill_probe readiness, liveness, startup; /* startup.type NONE: readiness is used */
+	uint64_t start_deadline_ns;
+	uint64_t memory, memory_min, disk; /* bytes; 0: not said */
+	double heap;                       /* share of memory, 0..1 */
+	uint64_t nofile;
+	const char *restart_policy;
+	uint64_t restart_delay_ns, restart_max_delay_ns, restart_window_ns;
+	unsigned restart_limit;
+	int stop_signal; uint64_t stop_grace_ns;
+	int reload_signal; /* 0: none */
+	const char **after; size_t n_after;
+	struct mill_template *writes; size_t n_writes;
+	bool landlock;
+	struct mill_template cwd; /* n == 0: dir.data */
+	struct mill_when when;
+	struct mill_mark mark;
+};
+struct mill_hook {
+	struct mill_template *command; size_t n_command; /* n == 0: no such hook */
+	uint64_t timeout_ns;
+	struct mill_mark mark;
+};
+struct mill_task {
+	const char *name, *service; /* whose folder it shares */
+	bool after;                 /* runs once the service is ready instead of before it starts */
+	struct mill_hook hook;      /* contract of docs/internals/hooks.md when it names a file, else a plain command */
+	bool plain;
+	struct mill_pair *environment; size_t n_environment;
+	struct mill_mark mark;
+};
+struct mill_link { const char *title, *service, *port, *secret; struct mill_template path, user; struct mill_mark mark; };
+struct mill_metric { const char *service, *port; struct mill_template path; struct mill_pair *labels; size_t n_labels; struct mill_mark mark; };
+struct mill_provision { const char *capability; struct mill_hook hook; };
+
+struct mill_component {
+	/* the manifest */
+	const char *name, *title, *category, *summary, *homepage, *license, *version;
+	const char *upstream_status, *upstream_note; /* NULL: maintained */
+	const char *tested;     /* NULL: yes; else why not */
+	bool native, kubernetes, alternative;
+	const char *stands_in;  /* NULL: none */
+	const char **includes; size_t n_includes;
+	const char **default_for; size_t n_default_for;
+	const char **collects; size_t n_collects;
+	const char **toolchains; size_t n_toolchains;
+	bool path_spaces;       /* its software bears spaces in paths */
+	const struct mill_node *install; /* NULL: nothing to install */
+	const struct mill_node *node;    /* whole manifest */
+	const char *dir;        /* its folder, absolute */
+	struct mill_capability *provides; size_t n_provides;
+	struct mill_pair *environment; size_t n_environment;
+	struct mill_requirement *requires; size_t n_requires; /* required and optional */
+	struct mill_setting *settings; size_t n_settings;
+	struct mill_secret_spec *secrets; size_t n_secrets;
+	int data_format; int *data_accepts; size_t n_data_accepts; /* 0: none declared */
+	struct mill_service *services; size_t n_services;
+	struct mill_task *tasks; size_t n_tasks;
+	struct mill_file *files; size_t n_files;
+	struct mill_link *links; size_t n_links;
+	struct mill_metric *metrics; size_t n_metrics;
+	struct mill_provision *provisions; size_t n_provisions;
+	struct mill_hook smoke, repo, backup, configure;
+	uint64_t size_download, size_installed; double size_minutes; /* 0: unknown */
+	/* from the flavour */
+	const char *release;
+	uint64_t memory_override; /* bytes, 0: none */
+	const char *config_path;  /* configuration file in force, NULL: none */
+	/* from selection and resolve */
+	bool selected;
+	const char *stands_for;   /* "pachyderm" when this is dvc in its place; NULL */
+	const char *why;          /* "flavour", "-c", "needed by X (s3)", "in group Y" */
+	struct mill_mark mark;    /* where it was named */
+};
+
+struct mill_project {
+	const char *name;            /* k8s_namespace */
+	int proxy_port;
+	const char *flavour_path;    /* absolute; NULL when none */
+	const char *flavour_name;    /* "datalake" */
+	const char *data_folder, *data_bucket; /* absolute path or NULL: nothing to mirror */
+	struct mill_map use;         /* capability or stood-in name -> component name */
+	uint64_t memory_bytes; double memory_share; /* one of both; share default 0.75 */
+	const char *target_path;     /* NULL: native by default */
+	const char *location;        /* local remote hybrid */
+	const char *provider;        /* native minikube microk8s multipass aws gke kubeconfig */
+	const struct mill_node *target; /* merged section, may be NULL */
+	struct mill_mark mark;
+};
+
+struct mill_model {
+	struct mill_arena arena;
+	struct mill_diags *diags;       /* borrowed from the caller */
+	struct mill_project project;
+	struct mill_component **known;  /* every manifest found, by name */
+	size_t n_known;
+	struct mill_component **selected; /* in start order is plan's business; here by name */
+	size_t n_selected;
+	/* private: documents that own nodes */
+	struct mill_model_private *priv;
+};
+
+/* What the command line asked for. */
+struct mill_model_request {
+	const char *resources, *project;    /* folders: shipped, user's (may be NULL) */
+	const char *flavour;                /* -f: path or name; NULL: default */
+	const char *target;                 /* -t or NULL */
+	const char *location;               /* "local", "remote", "hybrid" or NULL */
+	const char *kubeconfig;             /* or NULL */
+	const char *const *components;      /* -c: these only, NULL-terminated, or NULL */
+	const char *const *without;         /* NULL-terminated or NULL */
+	bool all_manifests;                 /* parse every manifest (lists, validate), not only those needed */
+};
+
+/*
+ * Loads everything.  Returns 0 even when files have errors: ask
+ * mill_diags_errors(diags).  A negative errno means that not even that could
+ * be done (no memory is never one of them).  The caller releases with
+ * mill_model_free() in any case.
+ */
+int mill_model_load(const struct mill_model_request *r, struct mill_diags *diags,
+		    struct mill_model **ret, struct mill_error *err);
+struct mill_model *mill_model_free(struct mill_model *m);
+struct mill_component *mill_model_find(const struct mill_model *m, const char *name);
+/* One manifest alone, as `component validate` does; NULL with errors in diags. */
+struct mill_component *mill_model_load_manifest(struct mill_model *m, const char *name, const char *dir);
+/* The recipe of docs/internals/install.md as JSON, a new reference; NULL when nothing is installed. */
+struct json_t;
+struct json_t *mill_component_recipe(const struct mill_component *c);
+/* JSON Schemas for editors ("flavour", "manifest", "target", "config"), from the tables that check the files. */
+int mill_schema_json(const char *which, struct mill_strbuf *out);
+
+struct mill_service *mill_component_service(const struct mill_component *c, const char *name);
+struct mill_setting *mill_component_setting(const struct mill_component *c, const char *name);
+struct mill_port *mill_service_port(const struct mill_service *s, const char *name);
+bool mill_when_holds(const struct mill_when *w, const struct mill_component *c); /* after resolve */
+
+#endif

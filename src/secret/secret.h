@@ -1,0 +1,23 @@
+/*
+ * Secrets of a platform: generated once from the kernel's random bytes, one
+ * file each (0600 under 0700), never in an argv, a log or a URL.  A version
+ * number stands for the value in fingerprints.
+ */
+#ifndef MILL_SECRET_SECRET_H
+#define MILL_SECRET_SECRET_H
+
+#include "platform/platform.h"
+
+/* Makes it if absent (length characters of `alphabet`: alnum, hex, base64url); *ret_version is 1 for a new one. */
+int mill_secret_ensure(struct mill_platform *p, const char *component, const char *name, unsigned length,
+		       const char *alphabet, unsigned *ret_version, struct mill_error *err);
+/* Version without making it; 0 when absent. */
+unsigned mill_secret_version(const struct mill_platform *p, const char *component, const char *name);
+/* The value, owned; wiped by mill_secret_free(). */
+int mill_secret_read(const struct mill_platform *p, const char *component, const char *name, char **ret, struct mill_error *err);
+void mill_secret_free(char *value);
+/* A new value, version + 1. */
+int mill_secret_rotate(struct mill_platform *p, const char *component, const char *name, unsigned length,
+		       const char *alphabet, struct mill_error *err);
+
+#endif

@@ -130,7 +130,9 @@ struct mill_task {
 };
 struct mill_link { const char *title, *service, *port, *secret; struct mill_template path, user; struct mill_mark mark; };
 struct mill_metric { const char *service, *port; struct mill_template path; struct mill_pair *labels; size_t n_labels; struct mill_mark mark; };
-struct mill_provision { const char *capability; struct mill_hook hook; };
+/* user_key and password_key (may be NULL) name the provides keys that the consumer's own user name
+ * and generated password replace: s3's access_key and secret_key. */
+struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *password_key; };
 
 struct mill_component {
 	/* the manifest */

@@ -50,6 +50,7 @@ struct mill_plan {
 	uint64_t disk_needed, download_bytes;
 	double install_seconds;                             /* estimate; < 0: unknown */
 	json_t *specs;                                      /* id -> spec */
+	json_t *records;                                    /* component -> record (docs/internals/engine.md) */
 	json_t *json;                                       /* arena of JSON values that actions borrow */
 };
 

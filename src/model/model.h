@@ -109,6 +109,7 @@ struct mill_service {
 	int stop_signal; uint64_t stop_grace_ns;
 	int reload_signal; /* 0: none */
 	const char **after; size_t n_after;
+	const char **folders; size_t n_folders; /* below dir.data, made before the first start */
 	struct mill_template *writes; size_t n_writes;
 	bool landlock;
 	struct mill_template cwd; /* n == 0: dir.data */

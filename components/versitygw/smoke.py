@@ -1,0 +1,65 @@
+"""Proves that the gateway stores objects, as plain files, and refuses a stranger."""
+
+import json
+import pathlib
+import sys
+import uuid
+
+import boto3
+from botocore.client import Config
+from botocore.exceptions import ClientError
+
+ask = json.load(sys.stdin)
+s3 = ask["provides"]["s3"]
+checks = []
+
+
+def check(name, ok, detail=""):
+    checks.append({"name": name, "ok": bool(ok), "detail": detail})
+
+
+def client(access_key, secret_key):
+    return boto3.client(
+        "s3",
+        endpoint_url=s3["endpoint"],
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name=s3["region"],
+        config=Config(retries={"max_attempts": 2}, connect_timeout=5, read_timeout=20),
+    )
+
+
+lake = client(s3["access_key"], s3["secret_key"])
+bucket = "smoke-" + uuid.uuid4().hex[:12]
+big = bytes(range(256)) * 4096 * 8  # 8 MiB, so that more than one read is needed
+lake.create_bucket(Bucket=bucket)
+try:
+    lake.put_object(Bucket=bucket, Key="a/one.bin", Body=big)
+    check("put and get", lake.get_object(Bucket=bucket, Key="a/one.bin")["Body"].read() == big, "8 MiB")
+    plain = pathlib.Path(ask["services"]["gateway"]["dirs"]["data"], "objects", bucket, "a", "one.bin")
+    check("the object is a plain file", plain.read_bytes() == big)
+    lake.put_object(Bucket=bucket, Key="a/ünï code.txt", Body=b"x")
+    keys = [o["Key"] for o in lake.list_objects_v2(Bucket=bucket, Prefix="a/")["Contents"]]
+    check("list", keys == ["a/one.bin", "a/ünï code.txt"], ", ".join(keys))
+    lake.put_object(Bucket=bucket, Key="a/one.bin", Body=b"second")
+    check("overwrite", lake.get_object(Bucket=bucket, Key="a/one.bin")["Body"].read() == b"second")
+    lake.delete_object(Bucket=bucket, Key="a/one.bin")
+    try:
+        lake.head_object(Bucket=bucket, Key="a/one.bin")
+        check("delete", False, "the object is still there")
+    except ClientError as error:
+        check("delete", error.response["Error"]["Code"] == "404")
+    try:
+        client(s3["access_key"], "not-the-password").list_buckets()
+        check("a wrong key is refused", False)
+    except ClientError as error:
+        check("a wrong key is refused", True, error.response["Error"]["Code"])
+finally:
+    for o in lake.list_objects_v2(Bucket=bucket).get("Contents", []):
+        lake.delete_object(Bucket=bucket, Key=o["Key"])
+    lake.delete_bucket(Bucket=bucket)
+
+failed = [c["name"] for c in checks if not c["ok"]]
+message = "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks"
+json.dump({"message": message, "checks": checks}, sys.stdout)
+sys.exit(1 if failed else 0)

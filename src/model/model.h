@@ -181,6 +181,9 @@ struct mill_project {
 	const char *flavour_path;    /* absolute; NULL when none */
 	const char *flavour_name;    /* "datalake" */
 	const char *data_folder, *data_bucket; /* absolute path or NULL: nothing to mirror */
+	bool all;                    /* flavour: all; resolve selects, `selected` is empty after load */
+	const char **only; size_t n_only;       /* -c: these and what they need; n 0: the whole flavour */
+	const char **without; size_t n_without; /* project.without and --without; all of them known names */
 	struct mill_map use;         /* capability or stood-in name -> component name */
 	uint64_t memory_bytes; double memory_share; /* one of both; share default 0.75 */
 	const char *target_path;     /* NULL: native by default */
@@ -194,9 +197,18 @@ struct mill_model {
 	struct mill_arena arena;
 	struct mill_diags *diags;       /* borrowed from the caller */
 	struct mill_project project;
-	struct mill_component **known;  /* every manifest found, by name */
+	/*
+	 * Every manifest found, by name: providers, groups and stand-ins are chosen among them,
+	 * so they are all there, whatever the flavour names.
+	 */
+	struct mill_component **known;
 	size_t n_known;
-	struct mill_component **selected; /* in start order is plan's business; here by name */
+	/*
+	 * After load: what the flavour names, as it names it (pachyderm, monitoring-stack), with
+	 * `mark` and `why` set; -c names join them.  After mill_resolve(): what runs, providers
+	 * before their consumers.
+	 */
+	struct mill_component **selected;
 	size_t n_selected;
 	/* private: documents that own nodes */
 	struct mill_model_private *priv;

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "model/model.h"
+#include "plan/host.h"
 #include "platform/platform.h"
 
 enum mill_action_kind {
@@ -51,6 +52,8 @@ struct mill_plan {
 	double install_seconds;                             /* estimate; < 0: unknown */
 	json_t *specs;                                      /* id -> spec */
 	json_t *records;                                    /* component -> record (docs/internals/engine.md) */
+	json_t *desired;                                    /* desired.json as it is to be written before the first action:
+							       what is kept stays in it, `tasks` are those done so far */
 	json_t *json;                                       /* arena of JSON values that actions borrow */
 };
 
@@ -68,9 +71,13 @@ struct mill_plan_options {
  * are needed, cycles (reported as their path).  Problems go to model->diags with marks.
  */
 int mill_resolve(struct mill_model *m, const struct mill_platform *p_or_null);
-/* Assigns ports, fits memory, renders specs, compares.  Secrets are only versioned (a missing one counts as version 1). */
-int mill_plan_make(struct mill_model *m, struct mill_platform *p, const struct mill_plan_options *o,
-		   struct mill_plan **ret, struct mill_error *err);
+/*
+ * Assigns ports, fits memory, renders specs, compares.  Secrets are only versioned (a missing one counts as version 1).
+ * Fills p->ports and p->memory, which the caller saves (mill_platform_save_ports, _memory) before it runs the plan;
+ * writes nothing itself.  Mistakes of the user's that only show here go to model->diags, and the call fails with -EINVAL.
+ */
+int mill_plan_make(struct mill_model *m, struct mill_platform *p, const struct mill_plan_host *host,
+		   const struct mill_plan_options *o, struct mill_plan **ret, struct mill_error *err);
 struct mill_plan *mill_plan_free(struct mill_plan *plan);
 bool mill_plan_is_empty(const struct mill_plan *plan);
 const char *mill_action_verb(enum mill_action_kind kind); /* "install", ... */
@@ -82,8 +89,8 @@ void mill_plan_to_json(const struct mill_plan *plan, struct mill_strbuf *out);
 struct mill_check { const char *name, *level /* ok warning error */, *text, *hint; };
 struct mill_preflight { struct mill_arena arena; struct mill_check *checks; size_t n; size_t n_errors, n_warnings; };
 /* Memory, disk, ports (names the process that holds one), tools, kernel limits, permissions, paths with spaces. */
-int mill_preflight(const struct mill_model *m, const struct mill_platform *p, const struct mill_plan *plan,
-		   struct mill_preflight **ret, struct mill_error *err);
+int mill_preflight(const struct mill_model *m, const struct mill_platform *p, const struct mill_plan_host *host,
+		   const struct mill_plan *plan, struct mill_preflight **ret, struct mill_error *err);
 struct mill_preflight *mill_preflight_free(struct mill_preflight *f);
 
 #endif

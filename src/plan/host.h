@@ -1,0 +1,75 @@
+/*
+ * What a plan needs to know about the machine and about what runs on it, and
+ * nothing else does: with a host of constants a plan is a pure function, which
+ * is how its tests run.
+ *
+ * mill_plan_host_init() fills in all that is read from the machine and the
+ * platform's folder.  The native runtime (runtime/native/host.c) adds the
+ * store, the tool chains and the live state of services; where it adds
+ * nothing, there is no store and nothing runs.
+ *
+ *	struct mill_plan_host host;
+ *	mill_plan_host_init(&host, platform);
+ *	host.arg = ...;  host.store_key = ...;  host.observe = ...;
+ *	mill_plan_make(model, platform, &host, &options, &plan, err);
+ *
+ * No function changes anything.  Returned strings and JSON are the caller's.
+ */
+#ifndef MILL_PLAN_HOST_H
+#define MILL_PLAN_HOST_H
+
+#include <jansson.h>
+
+#include "platform/platform.h"
+
+/* What a service is doing now; a zeroed one means that it does not run. */
+struct mill_observed {
+	char state[16];           /* a state of the control protocol, "" = stopped */
+	char fingerprint[65];     /* of the spec that the running process was started from */
+	char reason[160];         /* of backoff, failed, stopped: "exit code 1"; may be empty */
+};
+
+struct mill_toolchain_at {
+	char *dir;      /* absolute; dir/bin holds its programs; owned */
+	char *key;      /* store entry, owned; NULL: the machine's own is used */
+	json_t *recipe; /* how to install the entry; NULL with key NULL */
+};
+
+struct mill_plan_host {
+	void *arg;                 /* handed to the functions of the runtime */
+	struct mill_platform *platform;
+
+	/* ---- the machine: set by init ---- */
+	uint64_t memory_total;     /* RAM, or the cgroup's limit where that is lower; bytes */
+	uint64_t memory_available; /* now, without swapping */
+	unsigned cpus;
+
+	/* ---- the store: set by the runtime ---- */
+	const char *store;         /* absolute folder; NULL: no software can be had */
+	int (*store_key)(void *arg, const json_t *recipe, char **ret_key, struct mill_error *err);
+	bool (*store_has)(void *arg, const char *key);
+	/* `want` as in manifests: "java>=17".  -ENOENT: there is none for this machine. */
+	int (*toolchain)(void *arg, const char *want, struct mill_toolchain_at *ret, struct mill_error *err);
+	/* Recipe of the environment that hooks run in (`${tools}`); NULL when none is shipped. */
+	json_t *(*tools_recipe)(void *arg);
+
+	/* ---- what runs: set by the runtime; id is "component.service" ---- */
+	void (*observe)(void *arg, const char *id, struct mill_observed *ret);
+
+	/* ---- the platform's folder: set by init; a test replaces them ---- */
+	json_t *(*spec)(const struct mill_plan_host *h, const char *id);    /* spec.json, NULL: none */
+	json_t *(*applied)(const struct mill_plan_host *h, const char *id); /* applied.json */
+	json_t *(*data)(const struct mill_plan_host *h, const char *id);    /* data.json */
+	json_t *(*record)(const struct mill_plan_host *h, const char *component); /* manifest.json */
+	unsigned (*secret_version)(const struct mill_plan_host *h, const char *component, const char *name);
+	int (*port)(const struct mill_plan_host *h, const char *key, uint16_t preferred, uint16_t pinned,
+		    uint16_t *ret_port, bool *ret_moved, struct mill_error *err);
+	/* Hex digest over (path, size, mtime) of all files below a folder; -ENOENT. */
+	int (*folder_digest)(const struct mill_plan_host *h, const char *folder, char ret[65], struct mill_error *err);
+	/* Hex digest of a file's content; -ENOENT. */
+	int (*file_digest)(const struct mill_plan_host *h, const char *path, char ret[65], struct mill_error *err);
+};
+
+void mill_plan_host_init(struct mill_plan_host *h, struct mill_platform *p);
+
+#endif

@@ -40,27 +40,33 @@ struct mill_setting {
 	const char *name, *help;
 	enum mill_setting_type type;
 	const char *default_text;    /* canonical text; list: JSON array */
-	const char *value;           /* in force, canonical text (size: bytes, duration: ns as given text kept in `raw`) */
+	/* In force, canonical text.  size: bytes in decimal; duration: as written (30s); list: JSON array. */
+	const char *value;
 	const char *value_origin;    /* "default", or file:line of who set it */
 	const char *pattern, *min, *max; /* NULL when absent */
 	const char **values; size_t n_values; /* enum */
+	/*
+	 * secret: true.  `value` is "" and the text comes, when it is used, from a file (absolute
+	 * path) or a variable that the flavour names; one of the two, or neither when unset.
+	 */
 	bool secret;
+	const char *from_file, *from_variable;
 	struct mill_mark mark;
 };
 struct mill_secret_spec { const char *name; unsigned length; const char *alphabet; struct mill_mark mark; };
 
 struct mill_when { const char *capability, *setting; bool negated; }; /* both NULL: always */
 
-struct mill_pair { const char *key; struct mill_template value; struct mill_when when; struct mill_mark mark; };
+struct mill_entry { const char *key; struct mill_template value; struct mill_when when; struct mill_mark mark; };
 
 struct mill_capability { /* a provides entry */
 	const char *name;
-	struct mill_pair *values; size_t n_values;
+	struct mill_entry *values; size_t n_values;
 	struct mill_mark mark;
 };
 struct mill_requirement {
 	const char *capability;
-	struct mill_pair *parameters; size_t n_parameters; /* {bucket: mlflow}; empty: none */
+	struct mill_entry *parameters; size_t n_parameters; /* {bucket: mlflow}; empty: none */
 	bool optional;
 	struct mill_mark mark;
 	struct mill_component *provider; /* set by resolve; NULL: not bound */
@@ -95,7 +101,7 @@ struct mill_service {
 	struct mill_component *component;
 	struct mill_template *command; size_t n_command;
 	struct mill_when *command_when; /* one for each word */
-	struct mill_pair *environment; size_t n_environment;
+	struct mill_entry *environment; size_t n_environment;
 	struct mill_file *files; size_t n_files;
 	struct mill_port *ports; size_t n_ports;
 	struct mill_probe readiness, liveness, startup; /* startup.type NONE: readiness is used */
@@ -126,11 +132,12 @@ struct mill_task {
 	bool after;                 /* runs once the service is ready instead of before it starts */
 	struct mill_hook hook;      /* contract of docs/internals/hooks.md when it names a file, else a plain command */
 	bool plain;
-	struct mill_pair *environment; size_t n_environment;
+	struct mill_entry *environment; size_t n_environment;
+	struct mill_file *files; size_t n_files; /* rendered to the service's config folder first */
 	struct mill_mark mark;
 };
 struct mill_link { const char *title, *service, *port, *secret; struct mill_template path, user; struct mill_mark mark; };
-struct mill_metric { const char *service, *port; struct mill_template path; struct mill_pair *labels; size_t n_labels; struct mill_mark mark; };
+struct mill_metric { const char *service, *port; struct mill_template path; struct mill_entry *labels; size_t n_labels; struct mill_mark mark; };
 /* user_key and password_key (may be NULL) name the provides keys that the consumer's own user name
  * and generated password replace: s3's access_key and secret_key. */
 struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *password_key; };
@@ -151,7 +158,7 @@ struct mill_component {
 	const struct mill_node *node;    /* whole manifest */
 	const char *dir;        /* its folder, absolute */
 	struct mill_capability *provides; size_t n_provides;
-	struct mill_pair *environment; size_t n_environment;
+	struct mill_entry *environment; size_t n_environment;
 	struct mill_requirement *requires; size_t n_requires; /* required and optional */
 	struct mill_setting *settings; size_t n_settings;
 	struct mill_secret_spec *secrets; size_t n_secrets;
@@ -190,6 +197,7 @@ struct mill_project {
 	const char *location;        /* local remote hybrid */
 	const char *provider;        /* native minikube microk8s multipass aws gke kubeconfig */
 	const struct mill_node *target; /* merged section, may be NULL */
+	const char *kubeconfig;         /* absolute path, NULL: none named */
 	struct mill_mark mark;
 };
 
@@ -243,6 +251,18 @@ struct json_t;
 struct json_t *mill_component_recipe(const struct mill_component *c);
 /* JSON Schemas for editors ("flavour", "manifest", "target", "config"), from the tables that check the files. */
 int mill_schema_json(const char *which, struct mill_strbuf *out);
+
+/*
+ * The template in a scalar of a tree (struct mill_file's `value`), which was checked when it was
+ * loaded: mistakes are not reported again.  Parts live in `arena`.
+ */
+struct mill_template mill_template_of(struct mill_arena *arena, const struct mill_node *scalar);
+/*
+ * After binding: every ${capability.key} must be among the keys of the bound provider (or the
+ * requirement's parameters), and no secret may reach a command, probe or link through one.  Resolve
+ * calls it last; problems go to the model's diags.
+ */
+void mill_model_check_bound(struct mill_model *m);
 
 struct mill_service *mill_component_service(const struct mill_component *c, const char *name);
 struct mill_setting *mill_component_setting(const struct mill_component *c, const char *name);

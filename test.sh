@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Sets up and runs every test; ends with the counts.   ./test.sh [STAGE...]
+#   stages: gcc sanitizers valgrind fuzz e2e      (default: all; MILL_TEST_FAST=1 leaves out valgrind and fuzz)
+# Software that the end-to-end tests install goes to one store, ${MILL_TEST_HOME:-~/.cache/data-mill-test}, kept between runs.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+. "$here/tools/setup.sh"
+cd "$here"
+stages=${*:-gcc sanitizers valgrind fuzz e2e}
+[ -n "${MILL_TEST_FAST:-}" ] && [ $# -eq 0 ] && stages="gcc sanitizers e2e"
+export MILL_TEST_HOME=${MILL_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/data-mill-test}
+mkdir -p "$MILL_TEST_HOME"
+passed=0 failed=0 skipped=0 began=$SECONDS
+
+stage() { printf '\n== %s (%d s since the start)\n' "$*" $((SECONDS - began)); }
+
+# configure FOLDER OPTIONS...: a build folder with these options.
+configure() {
+	local dir=$1
+	shift
+	if [ ! -e "$dir/build.ninja" ]; then
+		meson setup "$dir" "$@" >"$dir.log" 2>&1 || { tail -n 30 "$dir.log"; exit 1; }
+	fi
+	ninja -C "$dir" >"$dir.log" 2>&1 || { grep -E -A5 'error|FAILED' "$dir.log" | head -n 60; exit 1; }
+}
+
+# meson_tests FOLDER ARGUMENTS...: runs them and adds up meson's own figures.
+meson_tests() {
+	local dir=$1 log=$1.tests.log
+	shift
+	meson test -C "$dir" --no-rebuild --print-errorlogs "$@" >"$log" 2>&1 || true
+	grep -E '(FAIL|TIMEOUT|ERROR) ' "$log" | head -n 40 || true
+	local ok bad skip
+	ok=$(sed -n 's/^Ok: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
+	skip=$(sed -n 's/^Skipped: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
+	bad=$(awk '/^(Fail|Timeout|Unexpected Pass): *[0-9]+/ {n += $NF} END {print n + 0}' "$log")
+	[ -n "$ok" ] || { tail -n 30 "$log"; bad=1; ok=0; }
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + ${skip:-0}))
+	[ "$bad" = 0 ] || tail -n 80 "$log"
+	printf '%s: %s ok, %s failed, %s skipped\n' "$dir" "$ok" "$bad" "${skip:-0}"
+}
+
+python_environment() {
+	local venv=$MILL_TEST_HOME/venv want
+	want=$(cksum <tests/requirements.txt)
+	if [ "$(cat "$venv/.ready" 2>/dev/null)" != "$want" ]; then
+		rm -rf "$venv"
+		/usr/bin/python3 -m venv "$venv"
+		"$venv/bin/python" -m pip install -q --require-hashes -r tests/requirements.txt
+		printf '%s\n' "$want" >"$venv/.ready"
+	fi
+	printf '%s\n' "$venv/bin/python"
+}
+
+mill_need test
+for name in $stages; do
+	case $name in
+	gcc)
+		stage "gcc, warnings are errors: units and cases"
+		configure build-test -Dwerror=true
+		meson_tests build-test
+		;;
+	sanitizers)
+		stage "clang, AddressSanitizer and UndefinedBehaviorSanitizer"
+		CC=clang configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dwerror=true
+		ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+			meson_tests build-asan --timeout-multiplier 3
+		;;
+	valgrind)
+		stage "valgrind on the units"
+		configure build-test -Dwerror=true
+		meson_tests build-test --suite unit --setup valgrind
+		;;
+	fuzz)
+		stage "fuzzers, 10 s each"
+		CC=clang configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dwerror=true
+		for fuzzer in build-asan/tests/fuzz/fuzz_*; do
+			[ -x "$fuzzer" ] && [ -f "$fuzzer" ] || continue
+			base=$(basename "$fuzzer")
+			work=$(mktemp -d)
+			if "$fuzzer" -max_total_time="${MILL_FUZZ_SECONDS:-10}" -rss_limit_mb=2048 -timeout=10 -artifact_prefix="$work/" \
+				"$work" "tests/fuzz/corpus/${base#fuzz_}" >"$work.log" 2>&1; then
+				passed=$((passed + 1))
+				printf '%s: %s\n' "$base" "$(grep -E '^Done' "$work.log" | tail -n 1)"
+			else
+				failed=$((failed + 1))
+				printf '%s FAILED\n' "$base"
+				tail -n 40 "$work.log"
+			fi
+			rm -rf "$work" "$work.log"
+		done
+		;;
+	e2e)
+		stage "end to end, faults, real servers"
+		configure build-test -Dwerror=true
+		python=$(python_environment)
+		log=build-test/pytest.log
+		# -p no:cacheprovider: nothing is written into the checkout
+		MILL_BUILD=$here/build-test "$python" -m pytest -p no:cacheprovider -q -ra --color=no --durations=15 tests/e2e tests/faults 2>&1 | tee "$log" || true
+		line=$(grep -E '^(=* ?)?[0-9]+ (passed|failed|skipped|error)' "$log" | tail -n 1)
+		count() { printf '%s' "$line" | sed -n "s/.*\\b\\([0-9][0-9]*\\) $1.*/\\1/p"; }
+		p=$(count passed) f=$(count failed) s=$(count skipped) e=$(count error)
+		[ -n "$line" ] || e=1
+		passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0} + ${e:-0})) skipped=$((skipped + ${s:-0}))
+		;;
+	*)
+		printf 'test.sh: no such stage: %s\n' "$name" >&2
+		exit 2
+		;;
+	esac
+done
+printf '\ndone in %d s\n%d passed, %d failed, %d skipped\n' $((SECONDS - began)) "$passed" "$failed" "$skipped"
+[ "$failed" = 0 ]

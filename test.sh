@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Sets up and runs every test; ends with the counts.   ./test.sh [STAGE...]
 #   stages: gcc sanitizers valgrind fuzz e2e      (default: all; MILL_TEST_FAST=1 leaves out valgrind and fuzz)
-# Software that the end-to-end tests install goes to one store, ${MILL_TEST_HOME:-~/.cache/data-mill-test}, kept between runs.
+# Software that the end-to-end tests install goes to one store below MILL_TEST_HOME, kept between runs: ~/.cache/data-mill-test, for root
+# /var/cache/data-mill-test (its services run as another user, who cannot look into /root).
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 . "$here/tools/setup.sh"
 cd "$here"
 stages=${*:-gcc sanitizers valgrind fuzz e2e}
 [ -n "${MILL_TEST_FAST:-}" ] && [ $# -eq 0 ] && stages="gcc sanitizers e2e"
-export MILL_TEST_HOME=${MILL_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/data-mill-test}
+if [ "$(id -u)" = 0 ]; then
+	export MILL_TEST_HOME=${MILL_TEST_HOME:-/var/cache/data-mill-test}
+else
+	export MILL_TEST_HOME=${MILL_TEST_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/data-mill-test}
+fi
 mkdir -p "$MILL_TEST_HOME"
 passed=0 failed=0 skipped=0 began=$SECONDS
 

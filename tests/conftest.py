@@ -17,7 +17,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TEST_HOME = Path(os.environ.get("MILL_TEST_HOME") or Path.home() / ".cache" / "data-mill-test")
+IS_ROOT = os.getuid() == 0
+TEST_HOME = Path(
+    os.environ.get("MILL_TEST_HOME") or (Path("/var/cache/data-mill-test") if IS_ROOT else Path.home() / ".cache" / "data-mill-test")
+)
 
 
 def build_folder():
@@ -55,6 +58,8 @@ class Mill:
     def __init__(self, home, shared_store=True, program=PROGRAM, cwd=ROOT):
         self.home, self.program, self.cwd = Path(home), Path(program), Path(cwd)
         self.home.mkdir(parents=True, exist_ok=True)
+        if IS_ROOT:  # services run as the user data-mill, who must be able to come in
+            self.home.chmod(0o711)
         self.env = {k: v for k, v in os.environ.items() if CLIENT_SETTINGS.match(k)}
         self.env |= {
             "HOME": str(self.home),

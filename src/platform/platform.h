@@ -22,7 +22,10 @@ struct mill_platform {
 	json_t *ports;       /* ports.json: "component.service.port" -> number */
 	json_t *memory;      /* memory.json */
 	bool exists;
+	json_t *foreign_ports; /* private: number -> platform, of this user's other platforms; read once */
 };
+
+#define MILL_STATE_VERSION 1 /* "v" of every state file; a newer one is refused */
 
 /* Opens (reads) a platform; it need not exist yet.  -EPROTO: written by a newer program (usage error, says which). */
 int mill_platform_open(const struct mill_layout *l, const char *target, const char *name,
@@ -42,6 +45,11 @@ int mill_platform_choose(const struct mill_layout *l, const char *wanted, struct
 int mill_platform_use(const struct mill_layout *l, const char *wanted, struct mill_error *err);
 char *mill_platform_service_dir(const struct mill_platform *p, const char *component, const char *service); /* owned */
 
+/* One state file: an object with "v" (and the "version" of the program that wrote it), durable.
+ * Load: -ENOENT absent, -EPROTO newer than ours, -EBADMSG not one. */
+int mill_state_load(const char *path, json_t **ret, struct mill_error *err);
+int mill_state_save(const char *path, json_t *o, mode_t mode, struct mill_error *err);
+
 /* ---- ports (ports.c): assigned once, across all platforms of this user ---- */
 /*
  * The number for key ("minio.server.api").  Recorded: that.  Else `pinned` if not 0, else `preferred` when free, else the next free one
@@ -52,5 +60,7 @@ int mill_ports_assign(struct mill_platform *p, const char *key, uint16_t preferr
 		      uint16_t *ret_port, bool *ret_moved, struct mill_error *err);
 /* Who listens on a TCP port: "pid 12 (nginx)", or "a process of another user"; owned; NULL: nobody. */
 char *mill_port_holder(uint16_t port);
+/* Could a service bind it on the loopback address now?  0, or a negative errno (-EADDRINUSE). */
+int mill_port_probe(uint16_t port);
 
 #endif

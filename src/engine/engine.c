@@ -12,10 +12,10 @@
 #include "engine/engine.h"
 
 #include "base/clock.h"
-#include "engine/graph.h"
+#include "engine/dag.h"
 
 #define THREADS_MAX 256
-#define STACK_BYTES ((size_t)1 << 20) /* TLS handshakes and deep JSON fit; 256 of them are only address space */
+#define STACK_BYTES ((size_t)1 << 20) /* enough for a TLS handshake; 256 of them are only address space */
 #define TEXT_MAX 256
 
 enum state { WAITING, QUEUED, RUNNING, FINISHED, SETTLED };
@@ -26,6 +26,7 @@ struct mill_progress {
 	pthread_t thread;
 	enum state state;
 	uint64_t begin_ns;
+	bool told_queued;
 	/* under engine->lock */
 	bool fresh; /* text and fraction not told yet */
 	double fraction;
@@ -39,9 +40,10 @@ struct engine {
 	const struct mill_executor *x;
 	const struct mill_engine_options *o;
 	struct mill_engine_result *counts;
-	struct mill_graph graph;
+	struct mill_dag graph;
 	struct mill_progress *actions;
-	struct mill_heap installs, others; /* ready, by id */
+	struct mill_idheap installs, others; /* ready, by id */
+	unsigned active[THREADS_MAX]; /* ids that run, ascending */
 	unsigned jobs, running_installs, running;
 	bool cancelled;
 	int wake_fd, cancel_fd; /* eventfds: workers -> coordinator, coordinator -> executors */
@@ -127,30 +129,28 @@ static void skip_dependants(struct engine *e, unsigned failed)
 	const struct mill_action *a = &e->plan->actions[failed];
 	snprintf(because, sizeof(because), "%s %s%s%s failed", mill_action_verb(a->kind),
 		 a->component ? a->component : "", a->component && a->name ? "." : "", a->name ? a->name : "");
-	struct mill_heap todo = {0};
-	mill_heap_push(&todo, failed);
+	struct mill_idheap todo = {0};
+	mill_idheap_push(&todo, failed);
 	unsigned id;
-	while (mill_heap_pop(&todo, &id)) {
-		for (size_t i = 0; i < mill_graph_n_dependants(&e->graph, id); i++) {
-			unsigned next = mill_graph_dependant(&e->graph, id, i);
+	while (mill_idheap_pop(&todo, &id)) {
+		for (size_t i = 0; i < mill_dag_n_dependants(&e->graph, id); i++) {
+			unsigned next = mill_dag_dependant(&e->graph, id, i);
 			if (e->actions[next].state != WAITING)
 				continue;
 			e->actions[next].state = SETTLED;
 			e->counts->skipped++;
 			emit(e, next, MILL_EVENT_SKIPPED, because, -1);
-			mill_heap_push(&todo, next);
+			mill_idheap_push(&todo, next);
 		}
 	}
-	mill_heap_release(&todo);
+	mill_idheap_release(&todo);
 }
 
 static void make_ready(struct engine *e, unsigned id)
 {
 	e->actions[id].state = QUEUED;
 	bool install = e->plan->actions[id].kind == MILL_ACTION_INSTALL;
-	mill_heap_push(install ? &e->installs : &e->others, id);
-	if (install && e->running_installs >= e->jobs)
-		emit(e, id, MILL_EVENT_QUEUED, NULL, -1);
+	mill_idheap_push(install ? &e->installs : &e->others, id);
 }
 
 static void settle(struct engine *e, unsigned id)
@@ -160,8 +160,8 @@ static void settle(struct engine *e, unsigned id)
 	if (p->result == 0) {
 		e->counts->done++;
 		emit(e, id, MILL_EVENT_DONE, p->text[0] ? p->text : NULL, 1);
-		for (size_t i = 0; i < mill_graph_n_dependants(&e->graph, id); i++) {
-			unsigned next = mill_graph_dependant(&e->graph, id, i);
+		for (size_t i = 0; i < mill_dag_n_dependants(&e->graph, id); i++) {
+			unsigned next = mill_dag_dependant(&e->graph, id, i);
 			if (--e->graph.waits_for[next] == 0 && e->actions[next].state == WAITING)
 				make_ready(e, next);
 		}
@@ -179,24 +179,41 @@ static void settle(struct engine *e, unsigned id)
 	mill_error_release(&p->error);
 }
 
-/* Starts what may start.  False: no thread can be had now. */
-static bool start_one(struct engine *e, unsigned id)
+static void start_one(struct engine *e, unsigned id)
 {
 	struct mill_progress *p = &e->actions[id];
 	bool install = p->action->kind == MILL_ACTION_INSTALL;
 	p->state = RUNNING;
 	p->begin_ns = mill_now_ns();
 	emit(e, id, MILL_EVENT_BEGIN, p->action->reason, -1);
-	e->running++;
-	e->running_installs += install;
 	int r = start_thread(p);
-	if (r == 0)
-		return true;
+	if (r < 0) {
+		p->result = mill_fail_errno(&p->error, -r, "start a thread");
+		settle(e, id);
+		return;
+	}
+	e->running_installs += install;
+	unsigned i = e->running++;
+	for (; i > 0 && e->active[i - 1] > id; i--)
+		e->active[i] = e->active[i - 1];
+	e->active[i] = id;
+}
+
+static void forget_active(struct engine *e, unsigned i)
+{
 	e->running--;
-	e->running_installs -= install;
-	p->result = mill_fail_errno(&p->error, -r, "start a thread");
-	settle(e, id);
-	return false;
+	memmove(&e->active[i], &e->active[i + 1], (e->running - i) * sizeof(e->active[0]));
+}
+
+/* Installs that must wait for their turn are said once; what starts at once is not. */
+static void tell_queued(struct engine *e)
+{
+	for (size_t i = 0; i < e->installs.n; i++) {
+		struct mill_progress *p = &e->actions[e->installs.items[i]];
+		if (!p->told_queued)
+			emit(e, p->action->id, MILL_EVENT_QUEUED, NULL, -1);
+		p->told_queued = true;
+	}
 }
 
 static void start_ready(struct engine *e)
@@ -204,12 +221,22 @@ static void start_ready(struct engine *e)
 	unsigned id;
 	while (!e->cancelled && e->running < THREADS_MAX) {
 		/* What waits on others goes first: it takes no processor. */
-		if (mill_heap_pop(&e->others, &id) ||
-		    (e->running_installs < e->jobs && mill_heap_pop(&e->installs, &id)))
+		if (mill_idheap_pop(&e->others, &id) ||
+		    (e->running_installs < e->jobs && mill_idheap_pop(&e->installs, &id)))
 			start_one(e, id);
 		else
-			return;
+			break;
 	}
+	if (!e->cancelled)
+		tell_queued(e);
+}
+
+static bool may_cancel(struct engine *e, unsigned id)
+{
+	pthread_mutex_lock(&e->lock);
+	bool ret = e->actions[id].state == WAITING || e->actions[id].state == QUEUED;
+	pthread_mutex_unlock(&e->lock);
+	return ret;
 }
 
 static void cancel(struct engine *e)
@@ -217,33 +244,44 @@ static void cancel(struct engine *e)
 	e->cancelled = true;
 	notify(e->cancel_fd);
 	for (unsigned id = 0; id < e->plan->n_actions; id++)
-		if (e->actions[id].state == WAITING || e->actions[id].state == QUEUED) {
+		if (may_cancel(e, id)) {
 			e->actions[id].state = SETTLED;
 			e->counts->cancelled++;
 			emit(e, id, MILL_EVENT_CANCELLED, NULL, -1);
 		}
 }
 
+/* What an action said and whether it ended, taken together so that its last words are not lost. */
+static bool take_news(struct engine *e, struct mill_progress *p, char text[TEXT_MAX], double *ret_fraction,
+		      bool *ret_finished)
+{
+	pthread_mutex_lock(&e->lock);
+	bool fresh = p->fresh;
+	p->fresh = false;
+	*ret_finished = p->state == FINISHED;
+	*ret_fraction = p->fraction;
+	memcpy(text, p->text, TEXT_MAX);
+	pthread_mutex_unlock(&e->lock);
+	return fresh;
+}
+
 /* Tells progress and takes what ended, in the order of the plan. */
 static void collect(struct engine *e)
 {
-	for (unsigned id = 0; id < e->plan->n_actions; id++) {
+	for (unsigned i = 0; i < e->running;) {
+		unsigned id = e->active[i];
 		struct mill_progress *p = &e->actions[id];
-		if (p->state != RUNNING && p->state != FINISHED)
-			continue;
 		char text[TEXT_MAX];
-		pthread_mutex_lock(&e->lock);
-		bool fresh = p->fresh, finished = p->state == FINISHED;
-		double fraction = p->fraction;
-		memcpy(text, p->text, sizeof(text));
-		p->fresh = false;
-		pthread_mutex_unlock(&e->lock);
+		double fraction;
+		bool finished, fresh = take_news(e, p, text, &fraction, &finished);
 		if (fresh && !(finished && p->result == 0))
 			emit(e, id, MILL_EVENT_PROGRESS, text, fraction);
-		if (!finished)
+		if (!finished) {
+			i++;
 			continue;
+		}
 		pthread_join(p->thread, NULL);
-		e->running--;
+		forget_active(e, i);
 		e->running_installs -= p->action->kind == MILL_ACTION_INSTALL;
 		settle(e, id);
 	}
@@ -286,7 +324,7 @@ int mill_engine_run(const struct mill_plan *plan, const struct mill_executor *x,
 {
 	struct engine e = {.plan = plan, .x = x, .o = o, .counts = ret, .jobs = o->jobs};
 	*ret = (struct mill_engine_result){0};
-	int r = mill_graph_make(&e.graph, plan, err);
+	int r = mill_dag_make(&e.graph, plan, err);
 	if (r < 0)
 		return r;
 	e.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -307,9 +345,9 @@ int mill_engine_run(const struct mill_plan *plan, const struct mill_executor *x,
 	}
 	mill_cleanup_close(&e.wake_fd);
 	mill_cleanup_close(&e.cancel_fd);
-	mill_heap_release(&e.installs);
-	mill_heap_release(&e.others);
-	mill_graph_release(&e.graph);
+	mill_idheap_release(&e.installs);
+	mill_idheap_release(&e.others);
+	mill_dag_release(&e.graph);
 	free(e.actions);
 	return r;
 }

@@ -9,7 +9,7 @@
 #ifndef MILL_ENGINE_ENGINE_H
 #define MILL_ENGINE_ENGINE_H
 
-#include "plan/plan.h"
+#include "plan/action.h"
 
 enum mill_event_kind { MILL_EVENT_QUEUED, MILL_EVENT_BEGIN, MILL_EVENT_PROGRESS, MILL_EVENT_DONE, MILL_EVENT_FAILED,
 		       MILL_EVENT_SKIPPED, MILL_EVENT_CANCELLED };

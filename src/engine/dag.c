@@ -1,60 +1,60 @@
-#include "engine/graph.h"
+#include "engine/dag.h"
 
-size_t mill_graph_n_dependants(const struct mill_graph *g, unsigned id)
+size_t mill_dag_n_dependants(const struct mill_dag *g, unsigned id)
 {
 	return g->first[id + 1] - g->first[id];
 }
 
-unsigned mill_graph_dependant(const struct mill_graph *g, unsigned id, size_t i)
+unsigned mill_dag_dependant(const struct mill_dag *g, unsigned id, size_t i)
 {
 	return g->dependants[g->first[id] + i];
 }
 
-void mill_graph_release(struct mill_graph *g)
+void mill_dag_release(struct mill_dag *g)
 {
 	free(g->waits_for);
 	free(g->first);
 	free(g->dependants);
-	*g = (struct mill_graph){0};
+	*g = (struct mill_dag){0};
 }
 
 /* Kahn's algorithm on a copy: what is never free of predecessors is on a cycle or behind one. */
-static int check_cycles(const struct mill_graph *g, const struct mill_plan *plan, struct mill_error *err)
+static int check_cycles(const struct mill_dag *g, const struct mill_plan *plan, struct mill_error *err)
 {
 	unsigned *left = mill_xreallocarray(NULL, plan->n_actions + 1, sizeof(*left));
-	struct mill_heap ready = {0};
+	struct mill_idheap ready = {0};
 	size_t seen = 0;
 	for (unsigned id = 0; id < plan->n_actions; id++) {
 		left[id] = g->waits_for[id];
 		if (left[id] == 0)
-			mill_heap_push(&ready, id);
+			mill_idheap_push(&ready, id);
 	}
 	unsigned id;
-	while (mill_heap_pop(&ready, &id)) {
+	while (mill_idheap_pop(&ready, &id)) {
 		seen++;
-		for (size_t i = 0; i < mill_graph_n_dependants(g, id); i++) {
-			unsigned next = mill_graph_dependant(g, id, i);
+		for (size_t i = 0; i < mill_dag_n_dependants(g, id); i++) {
+			unsigned next = mill_dag_dependant(g, id, i);
 			if (--left[next] == 0)
-				mill_heap_push(&ready, next);
+				mill_idheap_push(&ready, next);
 		}
 	}
-	mill_heap_release(&ready);
+	mill_idheap_release(&ready);
 	free(left);
 	if (seen == plan->n_actions)
 		return 0;
 	return mill_fail(err, EINVAL, "the plan's actions wait for each other in a circle");
 }
 
-int mill_graph_make(struct mill_graph *g, const struct mill_plan *plan, struct mill_error *err)
+int mill_dag_make(struct mill_dag *g, const struct mill_plan *plan, struct mill_error *err)
 {
 	size_t n = plan->n_actions, edges = 0;
-	*g = (struct mill_graph){.waits_for = mill_xcalloc(n + 1, sizeof(unsigned)),
+	*g = (struct mill_dag){.waits_for = mill_xcalloc(n + 1, sizeof(unsigned)),
 				 .first = mill_xcalloc(n + 2, sizeof(unsigned))};
 	for (size_t id = 0; id < n; id++)
 		for (size_t i = 0; i < plan->actions[id].n_after; i++) {
 			unsigned before = plan->actions[id].after[i];
 			if (before >= n) {
-				mill_graph_release(g);
+				mill_dag_release(g);
 				return mill_fail(err, EINVAL, "action %zu comes after %u, which is not there", id, before);
 			}
 			g->waits_for[id]++;
@@ -73,11 +73,11 @@ int mill_graph_make(struct mill_graph *g, const struct mill_plan *plan, struct m
 	free(at);
 	int r = check_cycles(g, plan, err);
 	if (r < 0)
-		mill_graph_release(g);
+		mill_dag_release(g);
 	return r;
 }
 
-void mill_heap_push(struct mill_heap *h, unsigned id)
+void mill_idheap_push(struct mill_idheap *h, unsigned id)
 {
 	MILL_GROW(h->items, h->n, h->cap);
 	size_t i = h->n++;
@@ -88,7 +88,7 @@ void mill_heap_push(struct mill_heap *h, unsigned id)
 	h->items[i] = id;
 }
 
-bool mill_heap_pop(struct mill_heap *h, unsigned *ret_id)
+bool mill_idheap_pop(struct mill_idheap *h, unsigned *ret_id)
 {
 	if (h->n == 0)
 		return false;
@@ -111,8 +111,8 @@ bool mill_heap_pop(struct mill_heap *h, unsigned *ret_id)
 	return true;
 }
 
-void mill_heap_release(struct mill_heap *h)
+void mill_idheap_release(struct mill_idheap *h)
 {
 	free(h->items);
-	*h = (struct mill_heap){0};
+	*h = (struct mill_idheap){0};
 }

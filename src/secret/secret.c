@@ -177,8 +177,10 @@ int mill_secret_ensure(struct mill_platform *p, const char *component, const cha
 	if (r == 0)
 		r = make_first(p, versions, component, name, length, alphabet, &version, err);
 	pthread_mutex_unlock(&versions_lock);
-	if (r < 0)
-		return mill_error_wrap(err, "secret %s/%s", component, name);
+	if (r < 0) {
+		mill_error_wrap(err, "secret %s/%s", component, name);
+		return r;
+	}
 	if (ret_version)
 		*ret_version = version;
 	return 0;
@@ -204,8 +206,10 @@ int mill_secret_read(const struct mill_platform *p, const char *component, const
 	char *value = NULL;
 	size_t len = 0;
 	r = mill_read_file(path, SECRET_FILE_MAX, &value, &len, err);
-	if (r < 0)
-		return mill_error_wrap(err, "secret %s/%s", component, name);
+	if (r < 0) {
+		mill_error_wrap(err, "secret %s/%s", component, name);
+		return r;
+	}
 	if (len && value[len - 1] == '\n') /* edited by hand */
 		value[--len] = '\0';
 	if (len == 0 || strlen(value) != len) {
@@ -256,5 +260,7 @@ int mill_secret_rotate(struct mill_platform *p, const char *component, const cha
 		r = replace(p, versions, component, name, value, err);
 	pthread_mutex_unlock(&versions_lock);
 	mill_secret_free(value);
-	return r < 0 ? mill_error_wrap(err, "secret %s/%s", component, name) : 0;
+	if (r < 0)
+		mill_error_wrap(err, "secret %s/%s", component, name);
+	return r;
 }

@@ -1,7 +1,6 @@
-#include "base/base.h"
+#include "cmd/cmd.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	puts("data-mill " MILL_VERSION);
-	return MILL_EXIT_OK;
+	return mill_main(argc, argv);
 }

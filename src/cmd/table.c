@@ -1,0 +1,38 @@
+/* The command table and the options that every command takes. */
+#include "base/base.h"
+#include "cmd/commands.h"
+
+const struct mill_option mill_global_options[] = {
+	{.letter = 'l', .name = "local", .help = "location: this machine"},
+	{.letter = 'r', .name = "remote", .help = "location: a cluster on AWS or GKE"},
+	{.letter = 'h', .name = "hybrid",
+	 .help = "location: an existing cluster; alone, without command and action, -h is help"},
+	{.letter = 'f', .name = "flavour", .arg = "FILE", .word = MILL_WORD_FLAVOUR,
+	 .help = "flavour: a file, or the name of one in flavours/"},
+	{.letter = 't', .name = "target", .arg = "FILE", .word = MILL_WORD_TARGET,
+	 .help = "target file: a file, or the name of one in k8s/configs/"},
+	{.letter = 'c', .name = "component", .arg = "NAME", .word = MILL_WORD_COMPONENT, .many = true,
+	 .help = "this component only, with what it needs; may be repeated"},
+	{.name = "platform", .arg = "NAME", .word = MILL_WORD_PLATFORM,
+	 .help = "the platform to act on, when there are several"},
+	{.name = "kubeconfig", .arg = "FILE", .word = MILL_WORD_FILE,
+	 .help = "kubeconfig of the hybrid location"},
+	{.letter = 'j', .name = "jobs", .arg = "N", .value = MILL_VALUE_JOBS,
+	 .help = "how many installs or transfers run at a time"},
+	{.letter = 'y', .name = "yes", .help = "do not ask"},
+	{.letter = 'q', .name = "quiet", .help = "results and errors only"},
+	{.letter = 'v', .name = "verbose", .help = "say more of what is done"},
+	{.name = "json", .help = "results as JSON, progress as one JSON object a line"},
+	{.name = "no-color", .help = "no colours; NO_COLOR in the environment does the same"},
+	{.name = "help", .help = "help on the command"},
+	{0},
+};
+
+const char *const mill_command_groups[] = {
+	"Platform", "Services", "Use", "Software", "Project", "Program", NULL,
+};
+
+const struct mill_command *const mill_commands[] = {
+	&mill_cmd_completion,   &mill_cmd_version,
+	&mill_cmd_help,	       &mill_cmd_complete,     &mill_cmd_proxy,	     NULL,
+};

@@ -230,6 +230,8 @@ static void test_identity(void **state)
 
 int main(void)
 {
+	if (!test_have_pidfd())
+		return TEST_SKIP;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output),	    cmocka_unit_test(test_killed_status),
 		cmocka_unit_test(test_tail),	    cmocka_unit_test(test_lines_merged),

@@ -109,7 +109,6 @@ static void test_window(void **state)
 		_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
 		mill_diag_error(&d, at(s, 1, column, 5), "m");
 		mill_diags_render(&d, &out, false);
-		_cleanup_strv_ struct mill_strv v = {0};
 		char *text = strchr(out.data, '\n') + 1;
 		char *caret_line = strchr(text, '\n') + 1;
 		size_t caret = strspn(caret_line, " ");

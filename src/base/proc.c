@@ -260,7 +260,8 @@ int mill_proc_wait(struct mill_proc *p, int timeout_ms, int cancel_fd, int *ret_
 		int left = -1;
 		if (timeout_ms >= 0) {
 			uint64_t now = mill_now_ns();
-			left = now >= deadline ? 0 : (int)((deadline - now + MILL_MS - 1) / MILL_MS);
+			left = now >= deadline ? 0
+					       : (int)((deadline - now + MILL_MS - 1) / MILL_MS);
 		}
 		int n = poll(fds, 2, left);
 		if (n < 0 && errno != EINTR)

@@ -158,7 +158,8 @@ static int copy_bytes(int in, int out)
 static int copy_at(int from_dir, const char *from, int to_dir, const char *to, mode_t mode)
 {
 	static unsigned sequence;
-	_cleanup_close_ int in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int in =
+		openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (in < 0)
 		return -errno;
 	struct stat st;

@@ -83,7 +83,8 @@ static void test_exec_errors(void **state)
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		_cleanup_error_ struct mill_error err = {0};
 		char *argv[] = {(char *)cases[i].program, NULL};
-		struct mill_spawn s = {.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
+		struct mill_spawn s = {
+			.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
 		struct mill_proc p = MILL_PROC_INIT;
 		assert_int_equal(mill_proc_spawn(&s, &p, &err), -cases[i].code);
 		assert_non_null(strstr(err.message, cases[i].part));
@@ -91,7 +92,11 @@ static void test_exec_errors(void **state)
 	}
 	_cleanup_error_ struct mill_error err = {0};
 	char *argv[] = {"true", NULL};
-	struct mill_spawn s = {.argv = argv, .cwd = "/no/folder", .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
+	struct mill_spawn s = {.argv = argv,
+			       .cwd = "/no/folder",
+			       .stdin_fd = -1,
+			       .stdout_fd = -1,
+			       .stderr_fd = -1};
 	struct mill_proc p = MILL_PROC_INIT;
 	assert_int_equal(mill_proc_spawn(&s, &p, &err), -ENOENT);
 	assert_non_null(strstr(err.message, "/no/folder"));
@@ -104,7 +109,8 @@ static void test_timeout_kills_all(void **state)
 	struct mill_run r = MILL_RUN_INIT;
 	int status = 0;
 	/* The grandchild leaves the group, holds the pipe and ignores TERM. */
-	char *argv[] = {"bash", "-c", "set -m; (trap '' TERM; sleep 100; sleep 100) & echo $!; wait", NULL};
+	char *argv[] = {"bash", "-c",
+			"set -m; (trap '' TERM; sleep 100; sleep 100) & echo $!; wait", NULL};
 	r.spawn.argv = argv;
 	r.timeout_ms = 200;
 	uint64_t before = mill_now_ns();
@@ -192,7 +198,8 @@ static void test_swapped_fds(void **state)
 	int fds[2];
 	assert_int_equal(pipe(fds), 0);
 	char *argv[] = {"sh", "-c", "echo out; echo err >&2", NULL};
-	struct mill_spawn s = {.argv = argv, .stdin_fd = -1, .stdout_fd = fds[1], .stderr_fd = fds[1]};
+	struct mill_spawn s = {
+		.argv = argv, .stdin_fd = -1, .stdout_fd = fds[1], .stderr_fd = fds[1]};
 	struct mill_proc p = MILL_PROC_INIT;
 	int status;
 	assert_int_equal(mill_proc_spawn(&s, &p, NULL), 0);

@@ -191,6 +191,16 @@ static bool read_report(int fd, struct report *r)
 	return mill_read_retry(fd, r, sizeof(*r)) == (ssize_t)sizeof(*r);
 }
 
+/* Who started us may have had it ignored; then the kernel would reap our children unasked. */
+static void keep_zombies(void)
+{
+	struct sigaction now;
+	if (sigaction(SIGCHLD, NULL, &now) < 0 || now.sa_handler != SIG_IGN)
+		return;
+	now = (struct sigaction){.sa_handler = SIG_DFL};
+	sigaction(SIGCHLD, &now, NULL);
+}
+
 int mill_proc_spawn(const struct mill_spawn *s, struct mill_proc *ret, struct mill_error *err)
 {
 	_cleanup_free_ char *program = NULL;
@@ -203,6 +213,7 @@ int mill_proc_spawn(const struct mill_spawn *s, struct mill_proc *ret, struct mi
 		program = mill_path_find_program(s->argv[0], path_of(s));
 	if (!program)
 		return mill_fail(err, ENOENT, "%s: not found in PATH", s->argv[0]);
+	keep_zombies();
 	int pipe_fds[2];
 	int r = high_pipe(pipe_fds);
 	if (r < 0)

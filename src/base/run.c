@@ -279,6 +279,9 @@ static int start(struct run *run, struct mill_strbuf *out, struct mill_strbuf *e
 	/* So that it can be ended with all that it starts. */
 	if (!spawn.new_group)
 		spawn.new_session = true;
+	/* This thread waits for it: if we die, nobody wants its result. */
+	if (!spawn.parent_death_signal)
+		spawn.parent_death_signal = SIGTERM;
 	return mill_proc_spawn(&spawn, &run->proc, err);
 }
 

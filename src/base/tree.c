@@ -168,7 +168,7 @@ static int copy_at(int from_dir, const char *from, int to_dir, const char *to, m
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	char temporary[64];
-	snprintf(temporary, sizeof(temporary), ".mill-%d-%u-%x.copy", (int)getpid(),
+	snprintf(temporary, sizeof(temporary), ".mill-%d-%u-%x.copy.tmp", (int)getpid(),
 		 __atomic_add_fetch(&sequence, 1, __ATOMIC_RELAXED),
 		 (unsigned)(mill_now_ns() >> 10));
 	int out = openat(to_dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,

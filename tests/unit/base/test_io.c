@@ -31,6 +31,18 @@ static void test_files(void **state)
 	_cleanup_strv_ struct mill_strv names = {0};
 	assert_int_equal(mill_list_dir(dir, &names, &err), 0);
 	assert_int_equal(names.n, 1); /* no temporary is left */
+	/* ... and one that a killed writer left is not shown. */
+	test_write(test_path(dir, ".mill-1-1-1.tmp"), "x");
+	mill_strv_release(&names);
+	assert_int_equal(mill_list_dir(dir, &names, &err), 0);
+	assert_int_equal(names.n, 1);
+	/* A link is replaced, what it led to stays. */
+	assert_int_equal(symlink("f", test_path(dir, "link")), 0);
+	test_write(test_path(dir, "link"), "new");
+	_cleanup_free_ char *text = test_read(path);
+	assert_memory_equal(text, "a\0b", 3);
+	assert_int_equal(lstat(test_path(dir, "link"), &st), 0);
+	assert_true(S_ISREG(st.st_mode));
 	test_rmdir(dir);
 }
 

@@ -1,7 +1,7 @@
 #include "base/arena.h"
 
 #define BLOCK_BYTES ((size_t)16 << 10)
-#define ALIGNMENT   _Alignof(max_align_t)
+#define ALIGNMENT _Alignof(max_align_t)
 
 struct mill_arena_block {
 	struct mill_arena_block *next;

@@ -34,15 +34,13 @@ const char *mill_format_duration(uint64_t ns, char *buf, size_t len)
 	} else if (ns < 10 * MILL_SEC - 50 * MILL_MS) {
 		uint64_t tenths = (ns + 50 * MILL_MS) / (100 * MILL_MS);
 		if (tenths % 10)
-			snprintf(buf, len, "%u.%us", (unsigned)(tenths / 10),
-				 (unsigned)(tenths % 10));
+			snprintf(buf, len, "%u.%us", (unsigned)(tenths / 10), (unsigned)(tenths % 10));
 		else
 			snprintf(buf, len, "%us", (unsigned)(tenths / 10));
 	} else if (s < 60) {
 		snprintf(buf, len, "%us", (unsigned)s);
 	} else if (s < 3600) {
-		snprintf(buf, len, s % 60 ? "%um%us" : "%um", (unsigned)(s / 60),
-			 (unsigned)(s % 60));
+		snprintf(buf, len, s % 60 ? "%um%us" : "%um", (unsigned)(s / 60), (unsigned)(s % 60));
 	} else {
 		uint64_t m = (s + 30) / 60;
 		if (m < 48 * 60)

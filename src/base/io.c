@@ -192,12 +192,6 @@ int mill_mkdir_p(const char *path, mode_t mode, struct mill_error *err)
 	return 0;
 }
 
-/* Left by a writer that was killed: as if it were not there. */
-static bool is_temporary(const char *name)
-{
-	return mill_starts_with(name, ".mill-") && mill_ends_with(name, ".tmp");
-}
-
 int mill_list_dir(const char *path, struct mill_strv *ret_names, struct mill_error *err)
 {
 	DIR *d = opendir(path);
@@ -206,8 +200,7 @@ int mill_list_dir(const char *path, struct mill_strv *ret_names, struct mill_err
 	struct dirent *e;
 	int code;
 	while ((errno = 0, e = readdir(d)))
-		if (!mill_streq(e->d_name, ".") && !mill_streq(e->d_name, "..") &&
-		    !is_temporary(e->d_name))
+		if (!mill_streq(e->d_name, ".") && !mill_streq(e->d_name, ".."))
 			mill_strv_add(ret_names, e->d_name);
 	code = errno;
 	closedir(d);

@@ -16,7 +16,7 @@ enum mill_write_flags {
 /* Owned, NUL-terminated bytes in *ret_data; -EFBIG past max. */
 int mill_read_file(const char *path, size_t max, char **ret_data, size_t *ret_len,
 		   struct mill_error *err);
-/* Replaces path atomically with `mode` (umask does not apply).  A link is replaced, not followed. */
+/* Replaces path atomically with `mode` (umask does not apply). */
 int mill_write_file(const char *path, const void *data, size_t len, mode_t mode, unsigned flags,
 		    struct mill_error *err);
 /* Writes all, retries EINTR and short writes. */
@@ -34,8 +34,7 @@ int mill_copy_tree(const char *from, const char *to, struct mill_error *err);
 bool mill_exists(const char *path);
 bool mill_is_dir(const char *path);
 bool mill_is_file(const char *path);
-/* Sorted names in a folder, without . and .. and what a killed mill_write_file left
- * (".mill-*.tmp"); -ENOENT when absent. */
+/* Sorted names in a folder, without . and ..; -ENOENT when absent. */
 int mill_list_dir(const char *path, struct mill_strv *ret_names, struct mill_error *err);
 /* Bytes on disk below path (blocks * 512). */
 int mill_disk_usage(const char *path, uint64_t *ret_bytes, struct mill_error *err);

@@ -193,7 +193,8 @@ static void write_container(struct mill_json_writer *w, const json_t *v)
 	const char *key;
 	json_t *item;
 	mill_json_begin_object(w);
-	json_object_foreach ((json_t *)v, key, item) {
+	json_object_foreach((json_t *)v, key, item)
+	{
 		mill_json_key(w, key);
 		mill_json_value(w, item);
 	}

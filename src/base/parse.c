@@ -149,8 +149,7 @@ static int scan_scaled(const char **s, const char *number_end, uint64_t unit, ui
 		}
 		part = (uint64_t)(numerator * unit / denominator);
 	}
-	if (__builtin_mul_overflow(whole, unit, &total) ||
-	    __builtin_add_overflow(total, part, &total))
+	if (__builtin_mul_overflow(whole, unit, &total) || __builtin_add_overflow(total, part, &total))
 		return -ERANGE;
 	*ret = total;
 	return 0;
@@ -170,17 +169,9 @@ int mill_parse_size(const char *s, uint64_t *ret_bytes)
 		const char *suffix;
 		uint64_t unit;
 	} units[] = {
-		{"", 1},
-		{"B", 1},
-		{"k", 1000},
-		{"K", 1000},
-		{"M", 1000000},
-		{"G", 1000000000},
-		{"T", UINT64_C(1000000000000)},
-		{"Ki", UINT64_C(1) << 10},
-		{"Mi", UINT64_C(1) << 20},
-		{"Gi", UINT64_C(1) << 30},
-		{"Ti", UINT64_C(1) << 40},
+		{"", 1}, {"B", 1}, {"k", 1000}, {"K", 1000}, {"M", 1000000}, {"G", 1000000000},
+		{"T", UINT64_C(1000000000000)}, {"Ki", UINT64_C(1) << 10}, {"Mi", UINT64_C(1) << 20},
+		{"Gi", UINT64_C(1) << 30}, {"Ti", UINT64_C(1) << 40},
 	};
 	const char *suffix = number_end(s);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(units); i++) {
@@ -205,13 +196,8 @@ int mill_parse_duration(const char *s, uint64_t *ret_ns)
 		uint64_t ns;
 	} units[] = {
 		/* longer names first: "ms" is not "m" followed by "s" */
-		{"ns", 1},
-		{"us", 1000},
-		{"ms", MILL_MS},
-		{"s", MILL_SEC},
-		{"m", 60 * MILL_SEC},
-		{"h", 3600 * MILL_SEC},
-		{"d", 86400 * MILL_SEC},
+		{"ns", 1}, {"us", 1000}, {"ms", MILL_MS}, {"s", MILL_SEC}, {"m", 60 * MILL_SEC},
+		{"h", 3600 * MILL_SEC}, {"d", 86400 * MILL_SEC},
 	};
 	uint64_t total = 0;
 	if (strcmp(s, "0") == 0) {

@@ -191,16 +191,6 @@ static bool read_report(int fd, struct report *r)
 	return mill_read_retry(fd, r, sizeof(*r)) == (ssize_t)sizeof(*r);
 }
 
-/* Who started us may have had it ignored; then the kernel would reap our children unasked. */
-static void keep_zombies(void)
-{
-	struct sigaction now;
-	if (sigaction(SIGCHLD, NULL, &now) < 0 || now.sa_handler != SIG_IGN)
-		return;
-	now = (struct sigaction){.sa_handler = SIG_DFL};
-	sigaction(SIGCHLD, &now, NULL);
-}
-
 int mill_proc_spawn(const struct mill_spawn *s, struct mill_proc *ret, struct mill_error *err)
 {
 	_cleanup_free_ char *program = NULL;
@@ -213,7 +203,6 @@ int mill_proc_spawn(const struct mill_spawn *s, struct mill_proc *ret, struct mi
 		program = mill_path_find_program(s->argv[0], path_of(s));
 	if (!program)
 		return mill_fail(err, ENOENT, "%s: not found in PATH", s->argv[0]);
-	keep_zombies();
 	int pipe_fds[2];
 	int r = high_pipe(pipe_fds);
 	if (r < 0)
@@ -271,8 +260,7 @@ int mill_proc_wait(struct mill_proc *p, int timeout_ms, int cancel_fd, int *ret_
 		int left = -1;
 		if (timeout_ms >= 0) {
 			uint64_t now = mill_now_ns();
-			left = now >= deadline ? 0
-					       : (int)((deadline - now + MILL_MS - 1) / MILL_MS);
+			left = now >= deadline ? 0 : (int)((deadline - now + MILL_MS - 1) / MILL_MS);
 		}
 		int n = poll(fds, 2, left);
 		if (n < 0 && errno != EINTR)

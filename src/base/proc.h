@@ -52,14 +52,7 @@ const char *mill_status_text(int status, char *buf, size_t len);
 /* /proc/sys/kernel/random/boot_id without newline; static, read once. */
 const char *mill_boot_id(void);
 
-/*
- * ---- run to the end and keep the output ----
- * The program gets a session of its own (unless new_group is set), so that it
- * can be ended with all that it started and cannot ask questions on the
- * terminal; it gets TERM when we die (parent_death_signal, unless set).
- * Its standard input is a file in memory.  A pipe that a child of it keeps open
- * is read for half a second after its end.
- */
+/* ---- run to the end and keep the output ---- */
 struct mill_run {
 	struct mill_spawn spawn;  /* stdout/stderr fds are ignored */
 	const char *input;        /* standard input, or NULL */

@@ -14,7 +14,7 @@
 struct removal {
 	int top; /* the folder that is being removed; -1 at first */
 	unsigned moved;
-	int first_error;	   /* errno of the first failure */
+	int first_error;           /* errno of the first failure */
 	struct mill_strbuf path;   /* where we are, for messages */
 	struct mill_strbuf failed; /* path of the first failure */
 };
@@ -118,9 +118,7 @@ static void remove_entry(struct removal *r, int dir, const char *name, unsigned 
 	unsigned moved;
 	do {
 		moved = r->moved;
-		int again = fd >= 0 ? fd
-				    : openat(dir, name,
-					     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int again = fd >= 0 ? fd : openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		fd = -1;
 		if (again < 0) {
 			note(r, errno);

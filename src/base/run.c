@@ -10,8 +10,8 @@
 #include "base/proc.h"
 
 #define DEFAULT_OUTPUT_MAX ((size_t)1 << 20)
-#define LINE_MAX_BYTES	   ((size_t)64 << 10)
-#define KILL_GRACE_NS	   (2 * MILL_SEC)
+#define LINE_MAX_BYTES ((size_t)64 << 10)
+#define KILL_GRACE_NS (2 * MILL_SEC)
 /* How long the pipes may stay open behind the program's end (a child of it has them). */
 #define LINGER_NS (MILL_SEC / 2)
 
@@ -27,8 +27,8 @@ struct run {
 	struct mill_proc proc;
 	struct stream streams[2];
 	uint64_t deadline; /* of what happens next; 0: none */
-	int reason;	   /* ETIMEDOUT, ECANCELED: we are ending it */
-	bool exited;	   /* a zombie now; reaped at the end */
+	int reason;        /* ETIMEDOUT, ECANCELED: we are ending it */
+	bool exited;       /* a zombie now; reaped at the end */
 };
 
 /* Appends, keeping the last `max` bytes.  Some slack makes the moving rare. */
@@ -134,7 +134,8 @@ static void signal_session(const struct mill_proc *leader, int sig)
 		uint64_t start;
 		struct mill_proc p = MILL_PROC_INIT;
 		if (mill_parse_int(e->d_name, 2, INT32_MAX, &pid) < 0 || pid == leader->pid ||
-		    mill_proc_start_time(pid, &start) < 0 || session_of(e->d_name) != leader->pid)
+		    mill_proc_start_time(pid, &start) < 0 ||
+		    session_of(e->d_name) != leader->pid)
 			continue;
 		if (mill_proc_open(pid, start, &p) == 0) {
 			(void)mill_proc_signal(&p, sig);
@@ -186,14 +187,14 @@ static void loop(struct run *run)
 			{.fd = out->fd, .events = POLLIN},
 			{.fd = err->fd, .events = POLLIN},
 			{.fd = run->exited ? -1 : run->proc.pidfd, .events = POLLIN},
-			{.fd = run->reason || run->exited ? -1 : run->r->cancel_fd,
-			 .events = POLLIN},
+			{.fd = run->reason || run->exited ? -1 : run->r->cancel_fd, .events = POLLIN},
 		};
 		int timeout = -1;
 		if (run->deadline) {
 			uint64_t now = mill_now_ns();
-			timeout = now >= run->deadline ? 0
-						       : (int)((run->deadline - now) / MILL_MS) + 1;
+			timeout = now >= run->deadline
+					  ? 0
+					  : (int)((run->deadline - now) / MILL_MS) + 1;
 		}
 		int n = poll(fds, 4, timeout);
 		if (n < 0 && errno != EINTR)
@@ -279,9 +280,6 @@ static int start(struct run *run, struct mill_strbuf *out, struct mill_strbuf *e
 	/* So that it can be ended with all that it starts. */
 	if (!spawn.new_group)
 		spawn.new_session = true;
-	/* This thread waits for it: if we die, nobody wants its result. */
-	if (!spawn.parent_death_signal)
-		spawn.parent_death_signal = SIGTERM;
 	return mill_proc_spawn(&spawn, &run->proc, err);
 }
 

@@ -158,8 +158,7 @@ static int copy_bytes(int in, int out)
 static int copy_at(int from_dir, const char *from, int to_dir, const char *to, mode_t mode)
 {
 	static unsigned sequence;
-	_cleanup_close_ int in =
-		openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int in = openat(from_dir, from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (in < 0)
 		return -errno;
 	struct stat st;
@@ -168,7 +167,7 @@ static int copy_at(int from_dir, const char *from, int to_dir, const char *to, m
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	char temporary[64];
-	snprintf(temporary, sizeof(temporary), ".mill-%d-%u-%x.copy.tmp", (int)getpid(),
+	snprintf(temporary, sizeof(temporary), ".mill-%d-%u-%x.copy", (int)getpid(),
 		 __atomic_add_fetch(&sequence, 1, __ATOMIC_RELAXED),
 		 (unsigned)(mill_now_ns() >> 10));
 	int out = openat(to_dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,

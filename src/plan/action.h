@@ -44,12 +44,14 @@ struct mill_plan {
 	struct mill_plan_note *notes;
 	size_t n_notes;
 	uint64_t memory_needed, memory_min, memory_budget; /* bytes, of all services wanted up */
-	uint64_t disk_needed, download_bytes;
+	uint64_t disk_needed, download_bytes;               /* disk: software to install and what services ask for */
+	uint64_t install_bytes;                             /* of disk_needed: software to install */
 	double install_seconds;                             /* estimate; < 0: unknown */
 	json_t *specs;                                      /* id -> spec */
 	json_t *records;                                    /* component -> record (docs/internals/engine.md) */
 	json_t *desired;                                    /* desired.json as it is to be written before the first action:
 							       what is kept stays in it, `tasks` are those done so far */
+	json_t *environment;                                /* what users' code gets: name -> value */
 	json_t *json;                                       /* arena of JSON values that actions borrow */
 };
 

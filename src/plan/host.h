@@ -64,6 +64,8 @@ struct mill_plan_host {
 	unsigned (*secret_version)(const struct mill_plan_host *h, const char *component, const char *name);
 	int (*port)(const struct mill_plan_host *h, const char *key, uint16_t preferred, uint16_t pinned,
 		    uint16_t *ret_port, bool *ret_moved, struct mill_error *err);
+	/* Who listens on a TCP port ("pid 12 (nginx)"), owned; NULL: nobody. */
+	char *(*port_holder)(const struct mill_plan_host *h, uint16_t port);
 	/* Hex digest over (path, size, mtime) of all files below a folder; -ENOENT. */
 	int (*folder_digest)(const struct mill_plan_host *h, const char *folder, char ret[65], struct mill_error *err);
 	/* Hex digest of a file's content; -ENOENT. */

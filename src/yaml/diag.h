@@ -30,7 +30,7 @@ enum mill_severity { MILL_SEVERITY_ERROR, MILL_SEVERITY_WARNING };
 struct mill_diag {
 	enum mill_severity severity;
 	struct mill_mark mark;
-	unsigned file;	/* rank of its source */
+	unsigned file;  /* rank of its source */
 	unsigned order; /* of arrival; last word in sorting */
 	char *message;
 	char *hint; /* or NULL; one or more lines */
@@ -43,10 +43,7 @@ struct mill_diags {
 	size_t n_sources, cap_sources;
 	size_t n_errors, n_warnings; /* all, also those past the ceiling */
 };
-#define MILL_DIAGS_INIT                                                                            \
-	{                                                                                          \
-		0                                                                                  \
-	}
+#define MILL_DIAGS_INIT {0}
 
 /*
  * Add an entry.  The entry comes back, for mill_diag_hint() and
@@ -69,8 +66,7 @@ void mill_diags_add_source(struct mill_diags *d, struct mill_source *source);
 int mill_diags_fail(const struct mill_diags *d, struct mill_error *err);
 /* All entries as text for a terminal.  colour: ANSI sequences. */
 void mill_diags_render(const struct mill_diags *d, struct mill_strbuf *out, bool colour);
-/* An array of {severity, file, line, column, length, message, hint}; line.. absent where there are
- * none. */
+/* An array of {severity, file, line, column, length, message, hint}; line.. absent where there are none. */
 void mill_diags_write_json(const struct mill_diags *d, struct mill_json_writer *w);
 void mill_diags_release(struct mill_diags *d);
 #define _cleanup_diags_ __attribute__((cleanup(mill_diags_release)))

@@ -27,8 +27,8 @@ struct frame {
 	struct mill_map lines; /* of a map: key -> line where it was first */
 	const char *key;       /* of the value that comes next */
 	struct mill_mark key_mark;
-	bool have_key; /* a map: a key was read, its value comes next */
-	bool is_key;   /* this collection stands where a key should */
+	bool have_key;	    /* a map: a key was read, its value comes next */
+	bool is_key;	    /* this collection stands where a key should */
 	struct anchor *anchor;
 	size_t count_before; /* loader.count at its begin */
 	unsigned height;     /* of the highest in it */
@@ -196,8 +196,8 @@ static int on_alias(struct loader *l, const yaml_event_t *e)
 	} else {
 		node->text = "";
 		if (a)
-			mill_diag_error(l->diags, mark,
-					"alias '*%.60s' stands inside what it names", name);
+			mill_diag_error(l->diags, mark, "alias '*%.60s' stands inside what it names",
+					name);
 		else
 			unknown_alias(l, mark, name);
 	}

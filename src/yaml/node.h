@@ -72,9 +72,9 @@ struct mill_document {
 	struct mill_node *root; /* NULL: the file holds nothing (or comments only) */
 };
 
-#define MILL_YAML_BYTES_MAX   ((size_t)1 << 20)
-#define MILL_YAML_DEPTH_MAX   32
-#define MILL_YAML_NODES_MAX   100000
+#define MILL_YAML_BYTES_MAX ((size_t)1 << 20)
+#define MILL_YAML_DEPTH_MAX 32
+#define MILL_YAML_NODES_MAX 100000
 #define MILL_YAML_ALIASES_MAX 1000
 
 /*

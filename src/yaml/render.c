@@ -3,9 +3,9 @@
 #include "yaml/diag.h"
 
 /* Columns of a source line that are shown; a longer one is cut around the caret. */
-#define WINDOW	  100
+#define WINDOW 100
 #define TAB_WIDTH 8
-#define CUT	  "..."
+#define CUT "..."
 
 static int compare(const void *a, const void *b)
 {
@@ -22,8 +22,7 @@ static int compare(const void *a, const void *b)
 
 static struct mill_diag **sorted(const struct mill_diags *d)
 {
-	struct mill_diag **v =
-		mill_xreallocarray(NULL, d->n ? d->n : 1, sizeof(struct mill_diag *));
+	struct mill_diag **v = mill_xreallocarray(NULL, d->n ? d->n : 1, sizeof(struct mill_diag *));
 	if (d->n) {
 		memcpy(v, d->entries, d->n * sizeof(*v));
 		qsort(v, d->n, sizeof(*v), compare);
@@ -130,8 +129,7 @@ static void render_line(const struct mill_mark *m, struct mill_strbuf *out, bool
 	if (shown_from == SIZE_MAX)
 		shown_from = first;
 	/* A wide character at the edge of the window moves the rest. */
-	add_n(out, ' ',
-	      (first ? strlen(CUT) : 0) + (s.from > shown_from ? s.from - shown_from : 0));
+	add_n(out, ' ', (first ? strlen(CUT) : 0) + (s.from > shown_from ? s.from - shown_from : 0));
 	if (colour)
 		mill_strbuf_addstr(out, "\033[32m");
 	mill_strbuf_addch(out, '^');

@@ -32,8 +32,7 @@ static void run_bytes(const char *data, size_t size)
 
 static void run_variant(const char *data, size_t size, uint64_t *random)
 {
-	static const char interesting[] = "\0\n\t\r \"'\\{}[]:,-&*!#%@`$\xff\x80\xc3"
-					  "09aZ~.+";
+	static const char interesting[] = "\0\n\t\r \"'\\{}[]:,-&*!#%@`$\xff\x80\xc3""09aZ~.+";
 	struct mill_strbuf b = MILL_STRBUF_INIT;
 	size_t at = (size_t)(next_random(random) % size);
 	char with = interesting[next_random(random) % (sizeof(interesting) - 1)];

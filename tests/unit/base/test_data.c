@@ -157,12 +157,9 @@ static void test_map(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strbuf),
-		cmocka_unit_test(test_strbuf_long_printf),
-		cmocka_unit_test(test_strbuf_ceiling),
-		cmocka_unit_test(test_strv),
-		cmocka_unit_test(test_strv_env),
-		cmocka_unit_test(test_arena),
+		cmocka_unit_test(test_strbuf),	 cmocka_unit_test(test_strbuf_long_printf),
+		cmocka_unit_test(test_strbuf_ceiling), cmocka_unit_test(test_strv),
+		cmocka_unit_test(test_strv_env), cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_map),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,8 +75,7 @@ static void test_copy_without_copy_file_range(void **state)
 		data[i] = (char)('a' + i % 23);
 	data[n] = '\0';
 	test_write(test_path(dir, "from"), data);
-	assert_int_equal(mill_copy_file(test_path(dir, "from"), test_path(dir, "to"), 0600, NULL),
-			 0);
+	assert_int_equal(mill_copy_file(test_path(dir, "from"), test_path(dir, "to"), 0600, NULL), 0);
 	_cleanup_free_ char *copy = test_read(test_path(dir, "to"));
 	assert_string_equal(copy, data);
 	test_rmdir(dir);

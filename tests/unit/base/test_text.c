@@ -14,18 +14,10 @@ static void test_integers(void **state)
 		int r;
 		uint64_t v;
 	} cases[] = {
-		{"0", 0, 0},
-		{"007", 0, 7},
-		{"18446744073709551615", 0, UINT64_MAX},
-		{"18446744073709551616", -ERANGE, 0},
-		{"99999999999999999999999x", -EINVAL, 0},
-		{"", -EINVAL, 0},
-		{"-1", -EINVAL, 0},
-		{"+1", -EINVAL, 0},
-		{" 1", -EINVAL, 0},
-		{"1 ", -EINVAL, 0},
-		{"0x10", -EINVAL, 0},
-		{"1.0", -EINVAL, 0},
+		{"0", 0, 0}, {"007", 0, 7}, {"18446744073709551615", 0, UINT64_MAX},
+		{"18446744073709551616", -ERANGE, 0}, {"99999999999999999999999x", -EINVAL, 0},
+		{"", -EINVAL, 0}, {"-1", -EINVAL, 0}, {"+1", -EINVAL, 0}, {" 1", -EINVAL, 0},
+		{"1 ", -EINVAL, 0}, {"0x10", -EINVAL, 0}, {"1.0", -EINVAL, 0},
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		uint64_t v = 0;
@@ -54,11 +46,9 @@ static void test_doubles(void **state)
 		int r;
 		double v;
 	} cases[] = {
-		{"1.5", 0, 1.5},     {"-2e3", 0, -2000},    {".5", 0, 0.5},
-		{"5.", 0, 5},	     {"1e400", -ERANGE, 0}, {"inf", -EINVAL, 0},
-		{"nan", -EINVAL, 0}, {"0x1p3", -EINVAL, 0}, {"1,5", -EINVAL, 0},
-		{"", -EINVAL, 0},    {".", -EINVAL, 0},	    {"1e", -EINVAL, 0},
-		{" 1", -EINVAL, 0},
+		{"1.5", 0, 1.5}, {"-2e3", 0, -2000}, {".5", 0, 0.5}, {"5.", 0, 5}, {"1e400", -ERANGE, 0},
+		{"inf", -EINVAL, 0}, {"nan", -EINVAL, 0}, {"0x1p3", -EINVAL, 0}, {"1,5", -EINVAL, 0},
+		{"", -EINVAL, 0}, {".", -EINVAL, 0}, {"1e", -EINVAL, 0}, {" 1", -EINVAL, 0},
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		double v = 0;
@@ -81,27 +71,12 @@ static void test_sizes(void **state)
 		int r;
 		uint64_t v;
 	} cases[] = {
-		{"0", 0, 0},
-		{"300Mi", 0, 300u << 20},
-		{"60G", 0, UINT64_C(60000000000)},
-		{"1.5Gi", 0, UINT64_C(3) << 29},
-		{"10B", 0, 10},
-		{"2k", 0, 2000},
-		{"2K", 0, 2000},
-		{"1Ti", 0, UINT64_C(1) << 40},
-		{"0.5", 0, 0},
-		{"16777215Ti", 0, UINT64_C(16777215) << 40},
-		{"16777216Ti", -ERANGE, 0},
-		{"0.000000000000000001T", 0, 0},
-		{"", -EINVAL, 0},
-		{"Mi", -EINVAL, 0},
-		{"1.Mi", -EINVAL, 0},
-		{".5Mi", -EINVAL, 0},
-		{"1.2.3M", -EINVAL, 0},
-		{"1 Mi", -EINVAL, 0},
-		{"-1M", -EINVAL, 0},
-		{"1MB", -EINVAL, 0},
-		{"1mi", -EINVAL, 0},
+		{"0", 0, 0}, {"300Mi", 0, 300u << 20}, {"60G", 0, UINT64_C(60000000000)},
+		{"1.5Gi", 0, UINT64_C(3) << 29}, {"10B", 0, 10}, {"2k", 0, 2000}, {"2K", 0, 2000},
+		{"1Ti", 0, UINT64_C(1) << 40}, {"0.5", 0, 0}, {"16777215Ti", 0, UINT64_C(16777215) << 40},
+		{"16777216Ti", -ERANGE, 0}, {"0.000000000000000001T", 0, 0}, {"", -EINVAL, 0},
+		{"Mi", -EINVAL, 0}, {"1.Mi", -EINVAL, 0}, {".5Mi", -EINVAL, 0}, {"1.2.3M", -EINVAL, 0},
+		{"1 Mi", -EINVAL, 0}, {"-1M", -EINVAL, 0}, {"1MB", -EINVAL, 0}, {"1mi", -EINVAL, 0},
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		uint64_t v = 0;
@@ -117,22 +92,11 @@ static void test_durations(void **state)
 		int r;
 		uint64_t v;
 	} cases[] = {
-		{"0", 0, 0},
-		{"1m30s", 0, 90 * MILL_SEC},
-		{"250ms", 0, 250 * MILL_MS},
-		{"1.5h", 0, 5400 * MILL_SEC},
-		{"2d", 0, 172800 * MILL_SEC},
-		{"7us9ns", 0, 7009},
-		{"10", -EINVAL, 0},
-		{"", -EINVAL, 0},
-		{"s", -EINVAL, 0},
-		{"1s ", -EINVAL, 0},
-		{"-1s", -EINVAL, 0},
-		{"1s2", -EINVAL, 0},
-		{"1.2.3s", -EINVAL, 0},
-		{"1M", -EINVAL, 0},
-		{"99999999999d", -ERANGE, 0},
-		{"200000d200000d", -ERANGE, 0},
+		{"0", 0, 0}, {"1m30s", 0, 90 * MILL_SEC}, {"250ms", 0, 250 * MILL_MS},
+		{"1.5h", 0, 5400 * MILL_SEC}, {"2d", 0, 172800 * MILL_SEC}, {"7us9ns", 0, 7009},
+		{"10", -EINVAL, 0}, {"", -EINVAL, 0}, {"s", -EINVAL, 0}, {"1s ", -EINVAL, 0},
+		{"-1s", -EINVAL, 0}, {"1s2", -EINVAL, 0}, {"1.2.3s", -EINVAL, 0}, {"1M", -EINVAL, 0},
+		{"99999999999d", -ERANGE, 0}, {"200000d200000d", -ERANGE, 0},
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		uint64_t v = 0;
@@ -147,37 +111,19 @@ static void test_formats(void **state)
 	static const struct {
 		uint64_t v;
 		const char *text;
-	} sizes[] =
-		{
-			{0, "0 B"},
-			{1023, "1023 B"},
-			{1024, "1 KiB"},
-			{1536, "1.5 KiB"},
-			{300u << 20, "300 MiB"},
-			{UINT64_C(1181116006), "1.1 GiB"},
-			{1048575, "1 MiB"},
-			{UINT64_MAX, "16 EiB"},
-		},
-	  durations[] = {
-		  {0, "0s"},
-		  {45 * MILL_MS, "45ms"},
-		  {2100 * MILL_MS, "2.1s"},
-		  {90 * MILL_SEC, "1m30s"},
-		  {60 * MILL_SEC, "1m"},
-		  {59999 * MILL_MS, "1m"},
-		  {3600 * MILL_SEC, "1h"},
-		  {5400 * MILL_SEC, "1h30m"},
-		  {12 * MILL_SEC, "12s"},
-		  {500, "500ns"},
-		  {1500, "1us"},
-		  {86400 * 3 * MILL_SEC, "3d"},
-		  {UINT64_MAX, "213503d23h"},
-	  };
+	} sizes[] = {
+		{0, "0 B"}, {1023, "1023 B"}, {1024, "1 KiB"}, {1536, "1.5 KiB"}, {300u << 20, "300 MiB"},
+		{UINT64_C(1181116006), "1.1 GiB"}, {1048575, "1 MiB"}, {UINT64_MAX, "16 EiB"},
+	}, durations[] = {
+		{0, "0s"}, {45 * MILL_MS, "45ms"}, {2100 * MILL_MS, "2.1s"}, {90 * MILL_SEC, "1m30s"},
+		{60 * MILL_SEC, "1m"}, {59999 * MILL_MS, "1m"}, {3600 * MILL_SEC, "1h"},
+		{5400 * MILL_SEC, "1h30m"}, {12 * MILL_SEC, "12s"}, {500, "500ns"}, {1500, "1us"},
+		{86400 * 3 * MILL_SEC, "3d"}, {UINT64_MAX, "213503d23h"},
+	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(sizes); i++)
 		assert_string_equal(mill_format_size(sizes[i].v, buf, sizeof(buf)), sizes[i].text);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(durations); i++)
-		assert_string_equal(mill_format_duration(durations[i].v, buf, sizeof(buf)),
-				    durations[i].text);
+		assert_string_equal(mill_format_duration(durations[i].v, buf, sizeof(buf)), durations[i].text);
 }
 
 static void test_suggest(void **state)
@@ -186,9 +132,8 @@ static void test_suggest(void **state)
 	static const struct {
 		const char *word, *want;
 	} cases[] = {
-		{"mino", "minio"}, {"minoi", "minio"}, {"promethues", "prometheus"},
-		{"pln", "plan"},   {"kafka", NULL},    {"", NULL},
-		{"pu", "up"},	   {"xx", NULL},       {"minio", "minio"},
+		{"mino", "minio"}, {"minoi", "minio"}, {"promethues", "prometheus"}, {"pln", "plan"},
+		{"kafka", NULL}, {"", NULL}, {"pu", "up"}, {"xx", NULL}, {"minio", "minio"},
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		const char *got = mill_suggest(cases[i].word, names, MILL_ARRAY_LEN(names));
@@ -203,21 +148,13 @@ static void test_clock(void **state)
 {
 	char buf[MILL_RFC3339_LEN];
 	uint64_t ms = 0;
-	assert_string_equal(mill_format_rfc3339(UINT64_C(1795493106789), buf),
-			    "2026-11-24T04:05:06.789Z");
+	assert_string_equal(mill_format_rfc3339(UINT64_C(1795493106789), buf), "2026-11-24T04:05:06.789Z");
 	assert_int_equal(mill_parse_rfc3339(buf, &ms), 0);
 	assert_int_equal(ms, UINT64_C(1795493106789));
 	assert_int_equal(mill_parse_rfc3339("2026-11-24T06:05:06.789123+02:00", &ms), 0);
 	assert_int_equal(ms, UINT64_C(1795493106789));
-	static const char *const bad[] = {"",
-					  "2026",
-					  "2026-13-01T00:00:00Z",
-					  "2026-02-29T00:00:00Z",
-					  "2026-11-24T04:05:06",
-					  "2026-11-24T04:05:06Zx",
-					  "2026-11-24T24:00:00Z",
-					  "1969-01-01T00:00:00Z",
-					  "2026-11-24T04:05:06.Z"};
+	static const char *const bad[] = {"", "2026", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z",
+		"2026-11-24T04:05:06", "2026-11-24T04:05:06Zx", "2026-11-24T24:00:00Z", "1969-01-01T00:00:00Z", "2026-11-24T04:05:06.Z"};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(bad); i++)
 		assert_true(mill_parse_rfc3339(bad[i], &ms) < 0);
 	uint64_t a = mill_now_ns();
@@ -250,10 +187,8 @@ static void test_json_writer(void **state)
 	mill_json_key(&w, "tree");
 	mill_json_value(&w, tree);
 	mill_json_end_object(&w);
-	assert_string_equal(
-		b.data, "{\"a\\\"\\n\":\"t\\tu\\u0001\xef\xbf\xbd\xc3\xa9\\u007f\",\"null\":null,"
-			"\"list\":[-5,18446744073709551615,0.1,3.0,null,[]],\"yes\":true,\"n\":1,"
-			"\"tree\":{\"x\":[1,null,{}]}}");
+	assert_string_equal(b.data, "{\"a\\\"\\n\":\"t\\tu\\u0001\xef\xbf\xbd\xc3\xa9\\u007f\",\"null\":null,"
+		"\"list\":[-5,18446744073709551615,0.1,3.0,null,[]],\"yes\":true,\"n\":1,\"tree\":{\"x\":[1,null,{}]}}");
 	mill_strbuf_reset(&b);
 	mill_json_writer_init(&w, &b, true);
 	mill_json_value(&w, tree);
@@ -306,8 +241,7 @@ static void test_hash(void **state)
 	char hex[130];
 	/* FIPS 180 and RFC 1321 examples */
 	mill_sha256("abc", 3, hex);
-	assert_string_equal(hex,
-			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	struct mill_hash *h = mill_hash_new(MILL_MD5);
 	mill_hash_update(h, "abc", 3);
 	mill_hash_finish(h, hex);
@@ -343,14 +277,12 @@ static void test_utf8(void **state)
 		const char *text;
 		unsigned len;
 	} cases[] = {
-		{"a", 1},	 {"\xc3\xa9", 2}, {"\xe2\x82\xac", 3}, {"\xf0\x9f\x98\x80", 4},
-		{"\xff", 0},	 {"\xc0\x80", 0}, {"\xed\xa0\x80", 0}, {"\xf4\x90\x80\x80", 0},
-		{"\xe2\x82", 0}, {"\x80", 0},	  {"\xe0\x80\x80", 0},
+		{"a", 1}, {"\xc3\xa9", 2}, {"\xe2\x82\xac", 3}, {"\xf0\x9f\x98\x80", 4}, {"\xff", 0},
+		{"\xc0\x80", 0}, {"\xed\xa0\x80", 0}, {"\xf4\x90\x80\x80", 0}, {"\xe2\x82", 0}, {"\x80", 0}, {"\xe0\x80\x80", 0},
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		uint32_t c;
-		assert_int_equal(mill_utf8_decode(cases[i].text, strlen(cases[i].text), &c),
-				 cases[i].len);
+		assert_int_equal(mill_utf8_decode(cases[i].text, strlen(cases[i].text), &c), cases[i].len);
 	}
 	assert_int_equal(mill_utf8_check("ab\xff", 3), 2);
 	assert_int_equal(mill_utf8_check("ab", 2), 2);
@@ -363,12 +295,10 @@ static void test_utf8(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_integers),  cmocka_unit_test(test_doubles),
-		cmocka_unit_test(test_sizes),	  cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_formats),	  cmocka_unit_test(test_suggest),
-		cmocka_unit_test(test_clock),	  cmocka_unit_test(test_json_writer),
-		cmocka_unit_test(test_json_deep), cmocka_unit_test(test_json_reader),
-		cmocka_unit_test(test_hash),	  cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_integers), cmocka_unit_test(test_doubles), cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_durations), cmocka_unit_test(test_formats), cmocka_unit_test(test_suggest),
+		cmocka_unit_test(test_clock), cmocka_unit_test(test_json_writer), cmocka_unit_test(test_json_deep),
+		cmocka_unit_test(test_json_reader), cmocka_unit_test(test_hash), cmocka_unit_test(test_utf8),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,12 +27,11 @@ static void test_order_and_duplicates(void **state)
 	mill_source_unref(b);
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
 	mill_diags_render(&d, &out, false);
-	assert_string_equal(out.data,
-			    "error: nowhere\n"
-			    "b.yaml:1:2: error: first\none\n ^~\nhint: a hint\n      of two lines\n"
-			    "b.yaml:2:1: warning: second\ntwo\n^~~\n"
-			    "a.yaml: error: as a whole\n"
-			    "a.yaml:1:1: error: in a\nx\n^\n");
+	assert_string_equal(out.data, "error: nowhere\n"
+				      "b.yaml:1:2: error: first\none\n ^~\nhint: a hint\n      of two lines\n"
+				      "b.yaml:2:1: warning: second\ntwo\n^~~\n"
+				      "a.yaml: error: as a whole\n"
+				      "a.yaml:1:1: error: in a\nx\n^\n");
 	_cleanup_error_ struct mill_error err = {0};
 	assert_int_equal(mill_diags_fail(&d, &err), -EINVAL);
 	assert_string_equal(err.message, "4 errors in several files");
@@ -55,8 +54,7 @@ static void test_ceiling(void **state)
 static void test_hostile_text(void **state)
 {
 	_cleanup_diags_ struct mill_diags d = MILL_DIAGS_INIT;
-	_cleanup_source_ struct mill_source *s =
-		mill_source_new("a\033b.yaml", "k\033[2J\xff\n", 7);
+	_cleanup_source_ struct mill_source *s = mill_source_new("a\033b.yaml", "k\033[2J\xff\n", 7);
 	char big[2000];
 	memset(big, 'k', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
@@ -87,17 +85,15 @@ static void test_json(void **state)
 	_cleanup_source_ struct mill_source *s = mill_source_new("f", "x: yz", 5);
 	static const char *const names[] = {"plan"};
 	assert_true(mill_diag_suggest(mill_diag_error(&d, at(s, 1, 4, 2), "m"), "pln", names, 1));
-	assert_false(
-		mill_diag_suggest(mill_diag_warning(&d, MILL_MARK_NONE, "w"), "zzz", names, 1));
+	assert_false(mill_diag_suggest(mill_diag_warning(&d, MILL_MARK_NONE, "w"), "zzz", names, 1));
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
 	struct mill_json_writer w;
 	mill_json_writer_init(&w, &out, false);
 	mill_diags_write_json(&d, &w);
-	assert_string_equal(
-		out.data,
-		"[{\"severity\":\"warning\",\"message\":\"w\"},"
-		"{\"severity\":\"error\",\"file\":\"f\",\"line\":1,\"column\":4,\"length\":2,"
-		"\"message\":\"m\",\"hint\":\"did you mean 'plan'?\"}]");
+	assert_string_equal(out.data,
+			    "[{\"severity\":\"warning\",\"message\":\"w\"},"
+			    "{\"severity\":\"error\",\"file\":\"f\",\"line\":1,\"column\":4,\"length\":2,"
+			    "\"message\":\"m\",\"hint\":\"did you mean 'plan'?\"}]");
 }
 
 /* The caret is right below its text wherever that is in a long line. */
@@ -143,12 +139,9 @@ static void test_source(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order_and_duplicates),
-		cmocka_unit_test(test_ceiling),
-		cmocka_unit_test(test_hostile_text),
-		cmocka_unit_test(test_colour),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_order_and_duplicates), cmocka_unit_test(test_ceiling),
+		cmocka_unit_test(test_hostile_text),	     cmocka_unit_test(test_colour),
+		cmocka_unit_test(test_json),		     cmocka_unit_test(test_window),
 		cmocka_unit_test(test_source),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,7 @@ static int reset(void **state)
 
 static void test_lookup(void **state)
 {
-	_cleanup_document_ struct mill_document *doc =
-		parse("a: {b: {c: 7}}\nl: [x, y]\nn:\nv: 1.10\n");
+	_cleanup_document_ struct mill_document *doc = parse("a: {b: {c: 7}}\nl: [x, y]\nn:\nv: 1.10\n");
 	assert_int_equal(mill_node_path(doc->root, "a", "b", "c", NULL)->integer, 7);
 	assert_null(mill_node_path(doc->root, "a", "x", "c", NULL));
 	assert_null(mill_node_path(doc->root, "l", "x", NULL));
@@ -93,16 +92,12 @@ static void test_read_good(void **state)
 	size_t c = 0;
 	static const char *const names[] = {"one", "two"};
 	assert_int_equal(mill_node_read_bool(mill_node_get(doc->root, "b"), &diags, "b", &b), 0);
-	assert_int_equal(mill_node_read_int(mill_node_get(doc->root, "i"), &diags, "i", 1, 5, &i),
-			 0);
-	assert_int_equal(
-		mill_node_read_double(mill_node_get(doc->root, "f"), &diags, "f", 0, 1, &f), 0);
+	assert_int_equal(mill_node_read_int(mill_node_get(doc->root, "i"), &diags, "i", 1, 5, &i), 0);
+	assert_int_equal(mill_node_read_double(mill_node_get(doc->root, "f"), &diags, "f", 0, 1, &f), 0);
 	assert_int_equal(mill_node_read_text(mill_node_get(doc->root, "t"), &diags, "t", &t), 0);
 	assert_int_equal(mill_node_read_size(mill_node_get(doc->root, "s"), &diags, "s", &s), 0);
-	assert_int_equal(mill_node_read_duration(mill_node_get(doc->root, "d"), &diags, "d", &d),
-			 0);
-	assert_int_equal(
-		mill_node_read_choice(mill_node_get(doc->root, "c"), &diags, "c", names, 2, &c), 0);
+	assert_int_equal(mill_node_read_duration(mill_node_get(doc->root, "d"), &diags, "d", &d), 0);
+	assert_int_equal(mill_node_read_choice(mill_node_get(doc->root, "c"), &diags, "c", names, 2, &c), 0);
 	assert_true(b && i == 5 && f == 0.5 && c == 1);
 	assert_string_equal(t, "1.10");
 	assert_int_equal(s, 300 << 20);
@@ -131,13 +126,11 @@ static void test_read_bad(void **state)
 	assert_true(mill_node_read_choice(mill_node_get(r, "g"), &diags, "g", names, 2, &c) < 0);
 	assert_true(mill_node_read_text(mill_node_get(r, "h"), &diags, "h", &t) < 0);
 	assert_false(mill_node_expect(r, &diags, "top", MILL_NODE_SEQ));
-	mill_node_check_keys(r, &diags, "top",
-			     (const char *const[]){"a", "b", "c", "d", "e", "f", "hh"}, 7);
+	mill_node_check_keys(r, &diags, "top", (const char *const[]){"a", "b", "c", "d", "e", "f", "hh"}, 7);
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
 	for (size_t k = 0; k < diags.n; k++)
-		mill_strbuf_printf(&out, "%u:%u %s|%s\n", diags.entries[k]->mark.line,
-				   diags.entries[k]->mark.column, diags.entries[k]->message,
-				   diags.entries[k]->hint ? diags.entries[k]->hint : "");
+		mill_strbuf_printf(&out, "%u:%u %s|%s\n", diags.entries[k]->mark.line, diags.entries[k]->mark.column,
+				   diags.entries[k]->message, diags.entries[k]->hint ? diags.entries[k]->hint : "");
 	assert_string_equal(out.data,
 			    "1:4 a: expected true or false, found 'true'|without quotes\n"
 			    "2:4 expected an integer, found '5'|without quotes\n"
@@ -156,16 +149,14 @@ static void test_files(void **state)
 {
 	char *dir = test_mkdir();
 	struct mill_document *doc = NULL;
-	assert_int_equal(mill_document_load(test_path(dir, "no"), "shown.yaml", &diags, &doc),
-			 -ENOENT);
+	assert_int_equal(mill_document_load(test_path(dir, "no"), "shown.yaml", &diags, &doc), -ENOENT);
 	assert_string_equal(diags.entries[0]->mark.source->path, "shown.yaml");
 	assert_int_equal(mill_document_load(dir, NULL, &diags, &doc), -EISDIR);
 	char *big = mill_xcalloc(1, MILL_YAML_BYTES_MAX + 2);
 	memset(big, '#', MILL_YAML_BYTES_MAX + 1);
 	test_write(test_path(dir, "big"), big);
 	assert_int_equal(mill_document_load(test_path(dir, "big"), NULL, &diags, &doc), -EFBIG);
-	assert_int_equal(mill_document_parse("big", big, MILL_YAML_BYTES_MAX + 1, &diags, &doc),
-			 -EFBIG);
+	assert_int_equal(mill_document_parse("big", big, MILL_YAML_BYTES_MAX + 1, &diags, &doc), -EFBIG);
 	assert_null(doc);
 	/* As large as may be, and quick. */
 	big[MILL_YAML_BYTES_MAX] = '\0';
@@ -179,8 +170,7 @@ static void test_files(void **state)
 /* Inputs that cost a naive reader minutes end quickly with an error. */
 static void test_costly(void **state)
 {
-	static const char *const pieces[] = {"[",     "{a: ",	"- ",	"&a ",	  "? ",
-					     "a:\n ", "\"x\" ", "[*a,", "!!str ", "'\n"};
+	static const char *const pieces[] = {"[", "{a: ", "- ", "&a ", "? ", "a:\n ", "\"x\" ", "[*a,", "!!str ", "'\n"};
 	for (size_t p = 0; p < MILL_ARRAY_LEN(pieces); p++) {
 		_cleanup_strbuf_ struct mill_strbuf b = MILL_STRBUF_INIT;
 		while (b.len < 900000)

@@ -1,0 +1,139 @@
+/* What a plan asks of the machine and of the platform's folder; the runtime adds the rest. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include "plan/host.h"
+
+#include "base/hash.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "plan/memory.h"
+#include "secret/secret.h"
+
+#define FOLDER_DEPTH_MAX 32
+
+static json_t *load(const struct mill_plan_host *h, const char *folder, const char *id, const char *name)
+{
+	_cleanup_free_ char *path = mill_xasprintf("%s/%s/%s/%s", h->platform->dir, folder, id, name);
+	json_t *j = NULL;
+
+	return mill_json_load(path, MILL_JSON_FILE_MAX, &j, NULL) < 0 ? NULL : j;
+}
+
+static json_t *read_spec(const struct mill_plan_host *h, const char *id)
+{
+	return load(h, "services", id, "spec.json");
+}
+
+static json_t *read_applied(const struct mill_plan_host *h, const char *id)
+{
+	return load(h, "services", id, "applied.json");
+}
+
+static json_t *read_data(const struct mill_plan_host *h, const char *id)
+{
+	return load(h, "services", id, "data.json");
+}
+
+static json_t *read_record(const struct mill_plan_host *h, const char *component)
+{
+	return load(h, "components", component, "manifest.json");
+}
+
+static unsigned secret_version(const struct mill_plan_host *h, const char *component, const char *name)
+{
+	return mill_secret_version(h->platform, component, name);
+}
+
+static int assign_port(const struct mill_plan_host *h, const char *key, uint16_t preferred, uint16_t pinned,
+		       uint16_t *ret_port, bool *ret_moved, struct mill_error *err)
+{
+	return mill_ports_assign(h->platform, key, preferred, pinned, ret_port, ret_moved, err);
+}
+
+static char *port_holder(const struct mill_plan_host *h, uint16_t port)
+{
+	return mill_port_holder(port);
+}
+
+/* ---- digests ---- */
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int no_dots(const struct dirent *d)
+{
+	return !mill_streq(d->d_name, ".") && !mill_streq(d->d_name, "..");
+}
+
+static void hash_entry(struct mill_hash *h, const char *path, const struct stat *st)
+{
+	char line[96];
+
+	mill_hash_field(h, path);
+	snprintf(line, sizeof(line), "%lld %lld.%09ld", (long long)st->st_size, (long long)st->st_mtim.tv_sec,
+		 st->st_mtim.tv_nsec);
+	mill_hash_field(h, line);
+}
+
+static int hash_folder(struct mill_hash *h, const char *path, unsigned depth)
+{
+	struct dirent **names;
+	int n = scandir(path, &names, no_dots, by_name);
+
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		_cleanup_free_ char *below = mill_xasprintf("%s/%s", path, names[i]->d_name);
+		struct stat st;
+
+		if (lstat(below, &st) == 0) {
+			if (S_ISDIR(st.st_mode) && depth < FOLDER_DEPTH_MAX)
+				hash_folder(h, below, depth + 1);
+			else if (S_ISREG(st.st_mode))
+				hash_entry(h, below, &st);
+		}
+		free(names[i]);
+	}
+	free(names);
+	return 0;
+}
+
+static int folder_digest(const struct mill_plan_host *host, const char *folder, char ret[65], struct mill_error *err)
+{
+	struct mill_hash *h = mill_hash_new(MILL_SHA256);
+	int r = hash_folder(h, folder, 0);
+
+	mill_hash_finish(h, ret);
+	return r < 0 ? mill_fail_errno(err, -r, "%s", folder) : 0;
+}
+
+static int file_digest(const struct mill_plan_host *host, const char *path, char ret[65], struct mill_error *err)
+{
+	return mill_hash_file(MILL_SHA256, path, ret, err);
+}
+
+static unsigned count_cpus(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+	return n > 0 ? (unsigned)n : 1;
+}
+
+void mill_plan_host_init(struct mill_plan_host *h, struct mill_platform *p)
+{
+	struct mill_memory memory;
+
+	mill_memory_read("", &memory);
+	*h = (struct mill_plan_host){
+		.platform = p, .memory_total = memory.total, .memory_available = memory.available, .cpus = count_cpus(),
+		.spec = read_spec, .applied = read_applied, .data = read_data, .record = read_record,
+		.secret_version = secret_version, .port = assign_port, .port_holder = port_holder,
+		.folder_digest = folder_digest, .file_digest = file_digest,
+	};
+}

@@ -1,3 +1,4 @@
+#include <grp.h>
 #include <sys/wait.h>
 
 #include "../cmocka_all.h"
@@ -83,6 +84,100 @@ static void test_remove(void **state)
 	test_rmdir(dir);
 }
 
+/* Root passes every lock; what an ordinary user meets is tried in a child. */
+static int as_user(int (*f)(const char *dir), const char *dir)
+{
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (geteuid() == 0 &&
+		    (setgroups(0, NULL) < 0 || setresgid(65534, 65534, 65534) < 0 ||
+		     setresuid(65534, 65534, 65534) < 0))
+			_exit(99);
+		_exit(f(dir));
+	}
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int remove_locked(const char *dir)
+{
+	_cleanup_free_ char *top = mill_xasprintf("%s/locked", dir);
+	if (mill_mkdir_p(test_path(top, "a/b"), 0755, NULL) < 0 ||
+	    mill_write_file(test_path(top, "a/b/f"), "x", 1, 0600, 0, NULL) < 0)
+		return 1;
+	chmod(test_path(top, "a/b"), 0);
+	chmod(test_path(top, "a"), 0100);
+	chmod(top, 0400);
+	return mill_rm_rf(top, NULL) == 0 && !mill_exists(top) ? 0 : 2;
+}
+
+static int remove_foreign(const char *dir)
+{
+	_cleanup_error_ struct mill_error err = {0};
+	if (mill_rm_rf(test_path(dir, "foreign"), &err) != -EACCES)
+		return 1;
+	return strstr(err.message, "foreign/file: Permission denied") ? 0 : 2;
+}
+
+static void test_remove_as_user(void **state)
+{
+	char *dir = test_mkdir();
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(as_user(remove_locked, dir), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(mill_mkdir_p(test_path(dir, "foreign"), 0755, NULL), 0);
+		test_write(test_path(dir, "foreign/file"), "x");
+		assert_int_equal(as_user(remove_foreign, dir), 0);
+		assert_true(mill_exists(test_path(dir, "foreign/file")));
+	}
+	test_rmdir(dir);
+}
+
+static void test_chown(void **state)
+{
+	if (geteuid() != 0)
+		skip();
+	char *dir = test_mkdir();
+	struct stat st;
+	assert_int_equal(mill_mkdir_p(test_path(dir, "t/sub"), 0755, NULL), 0);
+	test_write(test_path(dir, "outside"), "x");
+	test_write(test_path(dir, "t/sub/f"), "x");
+	assert_int_equal(symlink("../../outside", test_path(dir, "t/sub/link")), 0);
+	assert_int_equal(mill_chown_r(test_path(dir, "t"), 65534, 65533, NULL), 0);
+	static const char *const changed[] = {"t", "t/sub", "t/sub/f", "t/sub/link"};
+	for (size_t i = 0; i < MILL_ARRAY_LEN(changed); i++) {
+		assert_int_equal(lstat(test_path(dir, changed[i]), &st), 0);
+		assert_int_equal(st.st_uid, 65534);
+		assert_int_equal(st.st_gid, 65533);
+	}
+	assert_int_equal(stat(test_path(dir, "outside"), &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	test_rmdir(dir);
+}
+
+/* A tree deeper than we walk is refused, not walked with a thousand open files. */
+static void test_too_deep(void **state)
+{
+	char *dir = test_mkdir();
+	int at = open(dir, O_RDONLY | O_DIRECTORY);
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(mkdirat(at, "d", 0755), 0);
+		int next = openat(at, "d", O_RDONLY | O_DIRECTORY);
+		close(at);
+		at = next;
+	}
+	close(at);
+	uint64_t used;
+	assert_int_equal(mill_disk_usage(dir, &used, NULL), -ELOOP);
+	char *to = test_mkdir();
+	assert_int_equal(mill_copy_tree(dir, to, NULL), -ELOOP);
+	test_rmdir(dir);
+	test_rmdir(to);
+}
+
 static void test_remove_deep(void **state)
 {
 	char *dir = test_mkdir();
@@ -123,13 +218,17 @@ static void test_copy(void **state)
 		_cleanup_error_ struct mill_error err = {0};
 		unlink(test_path(dir, "from/bad"));
 		assert_int_equal(symlink(bad[i], test_path(dir, "from/bad")), 0);
-		assert_int_equal(mill_copy_tree(test_path(dir, "from"), test_path(dir, "to2"), &err), -EXDEV);
+		assert_int_equal(
+			mill_copy_tree(test_path(dir, "from"), test_path(dir, "to2"), &err),
+			-EXDEV);
 		assert_non_null(strstr(err.message, "from/bad"));
 	}
-	assert_int_equal(mill_copy_file("/proc/self/status", test_path(dir, "status"), 0600, NULL), 0);
+	assert_int_equal(mill_copy_file("/proc/self/status", test_path(dir, "status"), 0600, NULL),
+			 0);
 	_cleanup_free_ char *status = test_read(test_path(dir, "status"));
 	assert_true(strlen(status) > 100);
-	assert_int_equal(mill_copy_file(test_path(dir, "none"), test_path(dir, "x"), 0600, NULL), -ENOENT);
+	assert_int_equal(mill_copy_file(test_path(dir, "none"), test_path(dir, "x"), 0600, NULL),
+			 -ENOENT);
 	assert_int_equal(mill_copy_file(dir, test_path(dir, "x"), 0600, NULL), -EISDIR);
 	uint64_t used = 0, free_bytes = 0;
 	assert_int_equal(mill_disk_usage(dir, &used, NULL), 0);
@@ -145,21 +244,24 @@ static void test_paths(void **state)
 {
 	static const struct {
 		const char *a, *b, *joined;
-	} joins[] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"a", "/b", "/b"}, {"", "b", "b"}, {"/", "b", "/b"}, {"a", "", "a"}};
+	} joins[] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"a", "/b", "/b"},
+		     {"", "b", "b"},	{"/", "b", "/b"},   {"a", "", "a"}};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(joins); i++) {
 		_cleanup_free_ char *p = mill_path_join(joins[i].a, joins[i].b);
 		assert_string_equal(p, joins[i].joined);
 	}
 	static const struct {
 		const char *path, *dir;
-	} dirs[] = {{"/a/b", "/a"}, {"/a", "/"}, {"a", "."}, {"a/b/", "a"}, {"/", "/"}, {"a//b", "a"}, {"", "."}};
+	} dirs[] = {{"/a/b", "/a"}, {"/a", "/"},   {"a", "."}, {"a/b/", "a"},
+		    {"/", "/"},	    {"a//b", "a"}, {"", "."}};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(dirs); i++) {
 		_cleanup_free_ char *p = mill_path_dirname(dirs[i].path);
 		assert_string_equal(p, dirs[i].dir);
 	}
 	static const struct {
 		const char *path, *absolute;
-	} absolutes[] = {{"/a/./b/../c//", "/a/c"}, {"/../..", "/"}, {"/", "/"}, {"/a/b/../..", "/"}};
+	} absolutes[] = {
+		{"/a/./b/../c//", "/a/c"}, {"/../..", "/"}, {"/", "/"}, {"/a/b/../..", "/"}};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(absolutes); i++) {
 		_cleanup_free_ char *p = mill_path_absolute(absolutes[i].path);
 		assert_string_equal(p, absolutes[i].absolute);
@@ -212,9 +314,11 @@ static void test_locks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files), cmocka_unit_test(test_folders),
-		cmocka_unit_test(test_remove), cmocka_unit_test(test_remove_deep),
-		cmocka_unit_test(test_copy), cmocka_unit_test(test_paths), cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_files),	       cmocka_unit_test(test_folders),
+		cmocka_unit_test(test_remove),	       cmocka_unit_test(test_remove_deep),
+		cmocka_unit_test(test_remove_as_user), cmocka_unit_test(test_chown),
+		cmocka_unit_test(test_too_deep),       cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_locks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

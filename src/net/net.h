@@ -13,8 +13,8 @@
  *		return -err->code;
  *	r = net->lake_open(&options, &lake, err);
  *
- * The functions are those of lake/lake.h, lake/sync.h and net/download.h, where
- * they are described; the program never calls these directly.
+ * The functions are those of lake/lake.h, lake/sync.h, net/download.h and
+ * net/unpack.h, where they are described; the program never calls these directly.
  */
 #ifndef MILL_NET_NET_H
 #define MILL_NET_NET_H
@@ -24,12 +24,14 @@
 
 #define MILL_NET_API_VERSION 1
 struct mill_net_download; /* net/download.h */
+struct mill_net_unpack;   /* net/unpack.h */
 
 struct mill_net_api {
 	unsigned version; /* MILL_NET_API_VERSION */
 	const char *build; /* MILL_VERSION of the module */
 
 	int (*download)(const struct mill_net_download *d, struct mill_error *err);
+	int (*unpack)(const struct mill_net_unpack *u, struct mill_error *err);
 
 	int (*lake_open)(const struct mill_lake_options *o, struct mill_lake **ret,
 			 struct mill_error *err);

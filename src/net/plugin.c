@@ -1,7 +1,17 @@
-#include "base/base.h"
+/* What the network module hands to the program; see net/net.h. */
+#include "net/net.h"
 
-__attribute__((visibility("default"))) int mill_net_plugin_version(void);
-int mill_net_plugin_version(void)
+#include "net/download.h"
+#include "net/unpack.h"
+
+static const struct mill_net_api api = {
+	.version = MILL_NET_API_VERSION,
+	.build = MILL_VERSION,
+	.download = mill_net_download,
+	.unpack = mill_net_unpack,
+};
+
+__attribute__((visibility("default"))) const struct mill_net_api *mill_net_api_get(void)
 {
-	return 1;
+	return &api;
 }

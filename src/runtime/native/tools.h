@@ -1,0 +1,10 @@
+/* Versions of the machine's tools, asked once and remembered (see toolchain.h). */
+#ifndef MILL_NATIVE_TOOLS_H
+#define MILL_NATIVE_TOOLS_H
+
+#include "runtime/native/store.h"
+
+/* The version of the program at this real path, "1.26.8"; owned, NULL when it does not say. */
+char *mill_tool_version(const struct mill_store *s, const char *tool, const char *path);
+
+#endif

@@ -1,14 +1,10 @@
 /* The table that the module hands to the program; see net/net.h. */
+#include "base/base.h"
 #include "net/net.h"
-
-#include "net/download.h"
-#include "net/unpack.h"
 
 static const struct mill_net_api api = {
 	.version = MILL_NET_API_VERSION,
 	.build = MILL_VERSION,
-	.download = mill_net_download,
-	.unpack = mill_net_unpack,
 	.lake_open = mill_lake_open,
 	.lake_close = mill_lake_close,
 	.buckets = mill_lake_buckets,

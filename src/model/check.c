@@ -4,6 +4,19 @@
 #include "model/manifest.h"
 #include "model/names.h"
 
+/* Where a key's value stands, or the map itself. */
+static struct mill_mark mark_at(const struct mill_node *map, const char *key,
+				struct mill_mark fallback)
+{
+	const struct mill_node *node = mill_node_get(map, key);
+	return node ? node->mark : fallback;
+}
+
+static const struct mill_node *item_at(const struct mill_node *list, size_t i)
+{
+	return list && i < list->n ? list->items[i] : NULL;
+}
+
 struct checker {
 	struct mill_reader *r;
 	const struct mill_component *c;
@@ -51,12 +64,18 @@ static const struct mill_capability *provided(const struct mill_component *c, co
 static void check_probe(const struct checker *k, const struct mill_service *s, const char *what,
 			const struct mill_probe *p)
 {
+	const struct mill_node *node = mill_node_path(k->c->node, "services", s->name, what, NULL);
+	const struct mill_node *network = mill_read_map(node, "http");
+	if (!network)
+		network = mill_read_map(node, "tcp");
 	if (p->type == MILL_PROBE_HTTP || p->type == MILL_PROBE_TCP)
-		need_port(k, p->mark, what, s, p->port);
+		need_port(k, mark_at(network, "port", p->mark), what, s, p->port);
 	if (p->type != MILL_PROBE_LOG)
 		return;
 	if (strstr(p->pattern, "${"))
 		mill_diag_error(k->r->diags, p->mark, "%s: a log pattern is not interpolated", what);
+	if (!k->r->strict)
+		return;
 	regex_t re;
 	int rc = regcomp(&re, p->pattern, REG_EXTENDED | REG_NOSUB);
 	char why[128];
@@ -135,8 +154,10 @@ static void check_service(const struct checker *k, const struct mill_service *s)
 			mill_diag_error(d, s->files[i].mark,
 					"file '%s' is to be reloaded, but the service has no `reload`",
 					s->files[i].name);
-	for (size_t i = 0; i < s->n_after; i++)
-		need_service(k, s->mark, "after", s->after[i]);
+	const struct mill_node *after = mill_node_path(k->c->node, "services", s->name, "after", NULL);
+	MILL_SEQ_EACH (item, after)
+		if (item->text)
+			need_service(k, item->mark, "after", item->text);
 }
 
 /* ---- capabilities ---- */
@@ -203,32 +224,45 @@ static void check_whole(const struct checker *k)
 						c->data_accepts[i]);
 }
 
+static void check_place(const struct checker *k, const struct mill_node *node, const char *what,
+			struct mill_mark mark, const char *service, const char *port)
+{
+	need_port(k, mark_at(node, "port", mark), what,
+		  need_service(k, mark_at(node, "service", mark), what, service), port);
+}
+
 static void check_references(const struct checker *k)
 {
 	const struct mill_component *c = k->c;
+	const struct mill_node *links = mill_read_list(c->node, "links");
+	const struct mill_node *metrics = mill_read_list(c->node, "metrics");
 	for (size_t i = 0; i < c->n_tasks; i++)
-		need_service(k, c->tasks[i].mark, "task", c->tasks[i].service);
+		need_service(k,
+			     mark_at(mill_node_path(c->node, "tasks", c->tasks[i].name, NULL), "for",
+				     c->tasks[i].mark),
+			     "task", c->tasks[i].service);
 	for (size_t i = 0; i < c->n_links; i++) {
 		const struct mill_link *l = &c->links[i];
-		need_port(k, l->mark, "link", need_service(k, l->mark, "link", l->service), l->port);
+		const struct mill_node *node = item_at(links, i);
+		check_place(k, node, "link", l->mark, l->service, l->port);
 		bool known = !l->secret;
 		for (size_t j = 0; j < c->n_secrets && !known; j++)
 			known = mill_streq(c->secrets[j].name, l->secret);
 		if (!known)
-			mill_diag_error(k->r->diags, l->mark, "link: unknown secret '%s'", l->secret);
+			mill_diag_error(k->r->diags, mark_at(node, "secret", l->mark),
+					"link: unknown secret '%s'", l->secret);
 	}
 	for (size_t i = 0; i < c->n_metrics; i++) {
 		const struct mill_metric *m = &c->metrics[i];
-		need_port(k, m->mark, "metrics", need_service(k, m->mark, "metrics", m->service),
-			  m->port);
+		check_place(k, item_at(metrics, i), "metrics", m->mark, m->service, m->port);
 	}
 }
 
 void mill_manifest_check(struct mill_reader *r, const struct mill_model *m,
-			 const struct mill_component *c, bool strict)
+			 const struct mill_component *c)
 {
 	const struct checker k = {.r = r, .c = c};
-	struct mill_scope scope = {.r = r, .model = m, .component = c, .strict = strict};
+	struct mill_scope scope = {.r = r, .model = m, .component = c, .strict = r->strict};
 	check_whole(&k);
 	check_capabilities(&k);
 	check_references(&k);
@@ -236,5 +270,5 @@ void mill_manifest_check(struct mill_reader *r, const struct mill_model *m,
 		check_service(&k, &c->services[i]);
 	check_cycles(&k);
 	mill_manifest_check_templates(&scope);
-	mill_manifest_check_files(r, c, strict);
+	mill_manifest_check_files(r, c);
 }

@@ -83,7 +83,7 @@ void mill_discover(struct mill_loading *l)
 		struct mill_reader r = l->r;
 		r.diags = &f->diags;
 		if (f->component)
-			mill_manifest_check(&r, m, f->component, l->request->all_manifests);
+			mill_manifest_check(&r, m, f->component);
 	}
 }
 

@@ -6,15 +6,12 @@
 #include "base/parse.h"
 #include "model/loading.h"
 
-char *mill_find_shown(const char *path)
+const char *mill_find_shown(const char *cwd, const char *path)
 {
-	char cwd[PATH_MAX];
-	if (!getcwd(cwd, sizeof(cwd)))
-		return mill_xstrdup(path);
 	size_t n = strlen(cwd);
 	if (strncmp(path, cwd, n) == 0 && path[n] == '/' && path[n + 1])
-		return mill_xstrdup(path + n + 1);
-	return mill_xstrdup(path);
+		return path + n + 1;
+	return path;
 }
 
 char *mill_find_expand(const char *path)
@@ -53,7 +50,9 @@ static void hint_names(struct mill_error *err, struct mill_strv *names, const ch
 {
 	mill_strv_sort(names);
 	_cleanup_free_ char *list = mill_strv_join(names, ", ");
-	const char *near = mill_suggest(word, (const char *const *)names->items, names->n);
+	size_t n = strlen(word);
+	_cleanup_free_ char *stem = mill_xstrndup(word, mill_ends_with(word, ".yaml") ? n - 5 : n);
+	const char *near = mill_suggest(stem, (const char *const *)names->items, names->n);
 	if (near)
 		mill_error_hint(err, "did you mean '%s'? %s: %s", near, what, list);
 	else if (names->n)

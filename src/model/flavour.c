@@ -76,14 +76,16 @@ static void read_memory(struct mill_loading *l, const struct mill_node *project)
 	p->memory_share = 0.75;
 	if (!memory)
 		return;
-	if (mill_parse_fraction(memory->text, &share) == 0 && share > 0) {
+	if (mill_parse_fraction(memory->text, &share) == 0) {
 		p->memory_share = share;
-	} else if (mill_parse_size(memory->text, &bytes) == 0 && bytes > 0) {
+	} else if (mill_parse_size(memory->text, &bytes) == 0) {
 		p->memory_bytes = bytes;
 		p->memory_share = 0;
 	} else {
-		mill_diag_error(l->r.diags, memory->mark, "memory: must be more than nothing");
+		return; /* the schema said so */
 	}
+	if (!p->memory_share && !p->memory_bytes)
+		mill_diag_error(l->r.diags, memory->mark, "memory: must be more than nothing");
 }
 
 void mill_flavour_read(struct mill_loading *l)

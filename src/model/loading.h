@@ -36,6 +36,7 @@ struct mill_loading {
 	struct mill_folder *folders;
 	size_t n_folders;
 	const char **names; /* of folders, for suggestions */
+	char cwd[4096];     /* files below it are shown relative to it */
 };
 
 /* A document that lives as long as the model; NULL with errors in diags. */
@@ -46,8 +47,8 @@ void mill_loading_keep(struct mill_model *m, struct mill_document *doc);
 struct mill_folder *mill_loading_folder(const struct mill_loading *l, const char *name);
 
 /* ---- find.c ---- */
-/* Relative to the working folder where it is below it; owned. */
-char *mill_find_shown(const char *path);
+/* Relative to the working folder where it is below it; a part of path. */
+const char *mill_find_shown(const char *cwd, const char *path);
 /* ~ and ~/x become the home folder; owned. */
 char *mill_find_expand(const char *path);
 /* Owned absolute path, or NULL with err: a usage error that lists what there is. */

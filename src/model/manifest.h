@@ -24,15 +24,15 @@ void mill_manifest_read_settings(struct mill_reader *r, const struct mill_node *
 /*
  * What no table says: names that must exist, secrets where none may be,
  * literal addresses, files that must be there.  `m` knows the other manifests
- * (may be NULL).  `strict` (component validate) also reports as errors what a
+ * (may be NULL).  A strict reader (component validate) also reports as errors what a
  * platform can do without: a missing lock, a key that only some providers have.
  */
 void mill_manifest_check(struct mill_reader *r, const struct mill_model *m,
-			 const struct mill_component *c, bool strict);
+			 const struct mill_component *c);
 /* Every template of the component, in its place: check.c and mill_model_check_bound(). */
 struct mill_scope;
 void mill_manifest_check_templates(const struct mill_scope *scope);
 /* Locks and hook files (check_files.c). */
-void mill_manifest_check_files(struct mill_reader *r, const struct mill_component *c, bool strict);
+void mill_manifest_check_files(struct mill_reader *r, const struct mill_component *c);
 
 #endif

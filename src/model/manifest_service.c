@@ -47,14 +47,22 @@ static void read_template_file(struct mill_reader *r, const struct mill_componen
 	size_t len = 0;
 	_cleanup_error_ struct mill_error err = {0};
 	if (mill_read_file(path, TEMPLATE_FILE_MAX, &data, &len, &err) < 0) {
-		mill_diag_error(r->diags, node->mark, "template: %s", err.message);
+		mill_diag_error(r->diags, node->mark, "template: '%s': %s", name,
+				strerror(err.code));
 		return;
 	}
 	if (strlen(data) != len) {
 		mill_diag_error(r->diags, node->mark, "template '%s' is binary", name);
 		return;
 	}
-	f->content = mill_template_parse_file(r, path, data);
+	/* shown beside the manifest, as that one is shown */
+	const char *manifest = node->mark.source ? node->mark.source->path : path;
+	const char *slash = strrchr(manifest, '/');
+	f->content = mill_template_parse_file(
+		r,
+		mill_arena_printf(r->arena, "%.*s/%s", slash ? (int)(slash - manifest) : 1,
+				  slash ? manifest : ".", name),
+		data);
 }
 
 void mill_manifest_read_files(struct mill_reader *r, const struct mill_component *c,

@@ -14,8 +14,9 @@ struct mill_document *mill_loading_document(struct mill_loading *l, const char *
 					    struct mill_diags *diags)
 {
 	struct mill_document *doc = NULL;
-	_cleanup_free_ char *shown = mill_find_shown(path);
-	if (mill_document_load(path, shown, diags, &doc) < 0)
+	if (!l->cwd[0] && !getcwd(l->cwd, sizeof(l->cwd)))
+		memcpy(l->cwd, "//", 3); /* no path begins so: all are shown whole */
+	if (mill_document_load(path, mill_find_shown(l->cwd, path), diags, &doc) < 0)
 		return NULL;
 	mill_loading_keep(l->m, doc);
 	return doc;
@@ -53,7 +54,7 @@ int mill_model_load(const struct mill_model_request *q, struct mill_diags *diags
 	struct mill_model *m = model_new(diags);
 	struct mill_loading l = {.m = m, .request = q};
 	l.r = (struct mill_reader){
-		.arena = &m->arena, .diags = diags, .sources = &m->priv->sources};
+		.arena = &m->arena, .diags = diags, .sources = &m->priv->sources, .strict = q->all_manifests};
 	int rc = load(&l, err ? err : &own);
 	for (size_t i = 0; i < l.n_folders; i++)
 		mill_diags_release(&l.folders[i].diags);
@@ -83,7 +84,7 @@ struct mill_component *mill_model_load_manifest(struct mill_model *m, const char
 {
 	struct mill_loading l = {.m = m};
 	l.r = (struct mill_reader){
-		.arena = &m->arena, .diags = m->diags, .sources = &m->priv->sources};
+		.arena = &m->arena, .diags = m->diags, .sources = &m->priv->sources, .strict = true};
 	_cleanup_free_ char *path = mill_path_join(dir, "component.yaml");
 	_cleanup_free_ char *absolute = mill_path_absolute(dir);
 	const size_t before = m->diags->n_errors;
@@ -95,7 +96,7 @@ struct mill_component *mill_model_load_manifest(struct mill_model *m, const char
 		return NULL;
 	}
 	struct mill_component *c = mill_manifest_read(&l.r, doc->root, name, absolute);
-	mill_manifest_check(&l.r, m, c, true);
+	mill_manifest_check(&l.r, m, c);
 	return m->diags->n_errors == before ? c : NULL;
 }
 

@@ -52,6 +52,7 @@ struct mill_setting {
 	 */
 	bool secret;
 	const char *from_file, *from_variable;
+	const struct mill_node *default_node; /* NULL: none */
 	struct mill_mark mark;
 };
 struct mill_secret_spec { const char *name; unsigned length; const char *alphabet; struct mill_mark mark; };

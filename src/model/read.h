@@ -20,6 +20,7 @@ struct mill_reader {
 	struct mill_arena *arena;
 	struct mill_diags *diags; /* NULL: report nothing */
 	struct mill_sources *sources;
+	bool strict; /* also what costs time and only matters to who writes a manifest */
 };
 /* Takes the reference. */
 void mill_reader_keep(struct mill_reader *r, struct mill_source *source);

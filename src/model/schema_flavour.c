@@ -108,7 +108,7 @@ static const struct mill_schema_key target_keys[] = {
 	{"hybrid", &hybrid, 0, "a cluster that exists (-h)"},
 	{0}};
 const struct mill_schema mill_schema_target = {
-	.type = MILL_T_OBJECT, .what = "a target file", .keys = target_keys};
+	.type = MILL_T_OBJECT, .keys = target_keys};
 
 /* ---- a component's block; what else it holds are settings of that component ---- */
 static const struct mill_schema release = {
@@ -129,7 +129,6 @@ static const struct mill_schema_key block_keys[] = {
 	{0}};
 const struct mill_schema mill_schema_block = {.type = MILL_T_OBJECT,
 					      .flags = MILL_S_OPEN,
-					      .what = "a component's block",
 					      .keys = block_keys,
 					      .item = &any};
 /* A configuration file is a block without the key that would find it. */
@@ -140,7 +139,6 @@ static const struct mill_schema_key config_keys[] = {
 	{0}};
 const struct mill_schema mill_schema_config = {.type = MILL_T_OBJECT,
 					       .flags = MILL_S_OPEN,
-					       .what = "a component's configuration",
 					       .keys = config_keys,
 					       .item = &any};
 
@@ -153,6 +151,5 @@ static const struct mill_schema_key flavour_keys[] = {
 	{0}};
 const struct mill_schema mill_schema_flavour = {.type = MILL_T_OBJECT,
 						.flags = MILL_S_OPEN,
-						.what = "a flavour",
 						.keys = flavour_keys,
 						.item = &mill_schema_block};

@@ -4,6 +4,12 @@
 
 #define REQ MILL_S_REQUIRED
 
+static bool match_when(const char *s)
+{
+	s += *s == '!';
+	return mill_match_capability(mill_starts_with(s, "setting.") ? s + strlen("setting.") : s);
+}
+
 /* ---- vocabulary ---- */
 static const char *const categories[] = {"ingestion", "storage",     "versioning", "batch",    "streams",
 					 "monitoring", "exploration", "bi",         "tracking", "serving",
@@ -46,7 +52,7 @@ static const struct mill_schema toolchain = {.type = MILL_T_TEXT, .what = "a too
 	.pattern = "^(go|python|node|java|uv|maven)(>=[0-9][0-9.]*)?$", .match = mill_match_toolchain};
 static const struct mill_schema toolchain_list = {.type = MILL_T_LIST, .item = &toolchain, .max = 8};
 static const struct mill_schema when = {.type = MILL_T_TEXT, .what = "a condition: s3, \"!s3\" or setting.name",
-	.pattern = "^!?(setting\\.)?[a-z][a-z0-9_-]*$"};
+	.pattern = "^!?(setting\\.)?[a-z][a-z0-9_-]{0,40}$", .match = match_when};
 
 /* ---- values that a `when` may drop ---- */
 static const struct mill_schema_key conditional_keys[] = {
@@ -404,4 +410,4 @@ static const struct mill_schema_key manifest_keys[] = {
 	{"retired", &retired, 0, "keys of older flavours' blocks: what became of each"},
 	{"kubernetes", &kubernetes, 0, "read by the Kubernetes runtime"},
 	{0}};
-const struct mill_schema mill_schema_manifest = {.type = MILL_T_OBJECT, .what = "a manifest", .keys = manifest_keys};
+const struct mill_schema mill_schema_manifest = {.type = MILL_T_OBJECT, .keys = manifest_keys};

@@ -1,6 +1,7 @@
 /*
  * Each folder of tests/cases/model and tests/cases/errors is loaded as a
- * project of its own.  `request` holds what the command line would say, one
+ * project of its own (with a folder `shipped`, that one stands for what is
+ * shipped).  `request` holds what the command line would say, one
  * "key: value" a line (flavour, target, location, kubeconfig, components,
  * without, all); what comes out (usage error, diagnostics, and the model when
  * there is no error) must be that of `expected`.  MILL_TEST_UPDATE=1 writes
@@ -52,7 +53,9 @@ static void describe(struct mill_strbuf *out)
 	char cwd[4096];
 	assert_non_null(getcwd(cwd, sizeof(cwd)));
 	read_request(&r);
-	r.q.resources = cwd;
+	_cleanup_free_ char *shipped = mill_path_join(cwd, "shipped");
+	r.q.resources = mill_is_dir(shipped) ? shipped : cwd;
+	r.q.project = mill_is_dir(shipped) ? cwd : NULL;
 	int rc = mill_model_load(&r.q, &diags, &m, &err);
 	assert_non_null(m);
 	assert_true(rc <= 0);

@@ -50,39 +50,32 @@ static int64_t etag_parts(const char *etag)
 	return (int64_t)n;
 }
 
-/*
- * Does the file hash to the ETag?  That of a multipart object depends on the
- * size of its parts, which is not told: the sizes that clients use are tried
- * where they make the right number of parts.
- */
-static int compare_remote(struct mill_lake_entry *e, int fd, struct mill_s3_hasher *h,
-			  uint64_t part_size)
+int mill_lake_compare_etag(struct mill_s3_hasher *h, int fd, uint64_t size, const char *etag,
+			   uint64_t part_size, struct mill_s3_content *ret_content,
+			   enum mill_lake_same *ret_same)
 {
 	static const uint64_t mib[] = {8, 16, 5, 10, 15, 25, 32, 50, 64, 100, 128, 256, 512};
-	int64_t parts = etag_parts(e->object->etag);
-	uint64_t size = e->file->size;
-	e->local_remote = SAME_NO;
-	if (parts < 0)
-		return 0;
-	for (size_t i = 0; i <= MILL_ARRAY_LEN(mib); i++) {
+	int64_t parts = etag_parts(etag);
+	if (parts <= 0) {
+		int r = mill_s3_content_file(h, fd, size, UINT64_MAX, ret_content);
+		*ret_same = parts < 0 ? SAME_UNKNOWN
+			    : strcasecmp(ret_content->etag, etag) == 0 ? SAME_YES : SAME_NO;
+		return r;
+	}
+	bool hashed = false;
+	*ret_same = SAME_UNKNOWN;
+	for (size_t i = 0; i <= MILL_ARRAY_LEN(mib) && *ret_same != SAME_YES; i++) {
 		uint64_t p = i == 0 ? mill_s3_part_size(part_size, size) : mib[i - 1] << 20;
-		if (parts == 0)
-			p = UINT64_MAX;
-		else if ((size + p - 1) / p != (uint64_t)parts)
+		if (p >= size || (size + p - 1) / p != (uint64_t)parts)
 			continue;
-		struct mill_s3_content c;
-		int r = mill_s3_content_file(h, fd, size, p, &c);
+		int r = mill_s3_content_file(h, fd, size, p, ret_content);
 		if (r < 0)
 			return r;
-		e->content = c;
-		if (parts == 1 && p >= size) /* a multipart upload of one part */
-			break;
-		if (strcasecmp(c.etag, e->object->etag) == 0)
-			e->local_remote = SAME_YES;
-		if (parts == 0 || e->local_remote == SAME_YES)
-			break;
+		hashed = true;
+		if (strcasecmp(ret_content->etag, etag) == 0)
+			*ret_same = SAME_YES;
 	}
-	return 0;
+	return hashed ? 0 : mill_s3_content_file(h, fd, size, UINT64_MAX, ret_content);
 }
 
 static int hash_entry(struct mill_lake_mirror *m, struct mill_lake_entry *e,
@@ -108,8 +101,12 @@ static int hash_entry(struct mill_lake_mirror *m, struct mill_lake_entry *e,
 											   : SAME_NO;
 		classify(e);
 	}
-	if (r == 0 && e->finding == FOUND_HASH_NEEDED)
-		r = compare_remote(e, fd, h, m->lake->conf.part_size);
+	if (r == 0 && e->finding == FOUND_HASH_NEEDED) {
+		r = mill_lake_compare_etag(h, fd, e->file->size, e->object->etag,
+					   m->lake->conf.part_size, &e->content, &e->local_remote);
+		if (e->local_remote != SAME_YES)
+			e->local_remote = SAME_NO; /* not known to be the same protects both */
+	}
 	close(fd);
 	classify(e);
 	return r;

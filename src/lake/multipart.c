@@ -335,13 +335,24 @@ static void batch_tick(void *arg)
 
 /* ---- the end of a batch ---- */
 
+struct abort_request {
+	const char *bucket, *key, *upload_id;
+};
+
 static void fill_abort(void *arg, struct mill_s3_call *c)
 {
-	struct mill_lake_large *l = arg;
+	const struct abort_request *a = arg;
 	c->method = "DELETE";
-	c->key = l->u->key;
-	c->bucket = l->u->user;
-	mill_s3_call_query(c, "uploadId", l->u->upload_id);
+	c->bucket = a->bucket;
+	c->key = a->key;
+	mill_s3_call_query(c, "uploadId", a->upload_id);
+}
+
+void mill_lake_upload_abort(struct mill_lake *lake, const char *bucket, const char *key,
+			    const char *upload_id)
+{
+	struct abort_request a = {bucket, key, upload_id};
+	mill_s3_engine_one(mill_s3_first_engine(lake), fill_abort, &a, NULL, NULL);
 }
 
 /* Leaves no parts behind of what failed for good; best effort, the cause was told already. */
@@ -351,10 +362,7 @@ static void abort_failed(struct mill_lake *lake, struct batch *b)
 		struct mill_lake_large *l = &b->large[i];
 		if (!l->u->upload_id || l->u->result == 0 || l->u->result == -ECANCELED)
 			continue;
-		void *user = l->u->user;
-		l->u->user = (void *)b->set->bucket;
-		mill_s3_engine_one(mill_s3_first_engine(lake), fill_abort, l, NULL, NULL);
-		l->u->user = user;
+		mill_lake_upload_abort(lake, b->set->bucket, l->u->key, l->u->upload_id);
 		free(l->u->upload_id);
 		l->u->upload_id = NULL;
 	}

@@ -75,6 +75,25 @@ static void add_upload(struct push *p, struct mill_lake_entry *e)
 	p->m.progress.bytes_total += f->size;
 }
 
+/* Unfinished uploads of files that changed, went away or are not to be sent any more. */
+static void abort_stale(struct push *p)
+{
+	struct mill_lake_state *state = &p->m.state;
+	_cleanup_map_ struct mill_map resumed = {0};
+	for (size_t i = 0; i < p->set.n; i++)
+		if (p->set.items[i].upload_id)
+			mill_map_set(&resumed, p->set.items[i].path, p);
+	for (size_t i = 0; i < state->records.n; i++) {
+		const struct mill_map_entry *e = &state->records.entries[i];
+		const struct mill_lake_record *r = e->value;
+		if (!r->upload_id || mill_map_has(&resumed, e->key))
+			continue;
+		_cleanup_free_ char *key = mill_xasprintf("%s%s", p->m.prefix, e->key);
+		mill_lake_upload_abort(p->m.lake, p->m.opts->bucket, key, r->upload_id);
+		mill_lake_state_upload(state, e->key, 0, 0, 0, NULL, 0);
+	}
+}
+
 static int upload(struct push *p, struct mill_error *err)
 {
 	struct mill_lake_mirror *m = &p->m;
@@ -85,6 +104,7 @@ static int upload(struct push *p, struct mill_error *err)
 	for (size_t i = 0; i < m->n; i++)
 		if (m->entries[i].action == MILL_LAKE_UPLOAD)
 			add_upload(p, &m->entries[i]);
+	abort_stale(p);
 	m->progress.files_total = p->set.n;
 	mill_lake_mirror_progress(m, "transfer", NULL, true);
 	int r = p->set.n ? mill_lake_upload_all(m->lake, &p->set, err) : 0;

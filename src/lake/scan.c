@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "base/utf8.h"
+#include "lake/fetch.h"
 #include "lake/scan.h"
 
 /* One pattern against one path (a file, or a folder above it). */
@@ -135,7 +136,8 @@ static int scan_dir(struct mill_lake_scan *s, int fd, struct mill_strbuf *path, 
 	if (cancelled(s))
 		r = mill_fail(err, ECANCELED, "cancelled");
 	while (r == 0 && (e = readdir(d))) {
-		if (mill_streq(e->d_name, ".") || mill_streq(e->d_name, ".."))
+		if (mill_streq(e->d_name, ".") || mill_streq(e->d_name, "..") ||
+		    mill_starts_with(e->d_name, MILL_LAKE_TEMP_PREFIX))
 			continue;
 		if (base)
 			mill_strbuf_addch(path, '/');

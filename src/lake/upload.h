@@ -64,6 +64,10 @@ struct mill_lake_upload_set {
 int mill_lake_upload_all(struct mill_lake *lake, struct mill_lake_upload_set *set,
 			 struct mill_error *err);
 
+/* Frees what the server holds of an unfinished upload; best effort. */
+void mill_lake_upload_abort(struct mill_lake *lake, const char *bucket, const char *key,
+			    const char *upload_id);
+
 /* ---- between upload.c and multipart.c ---- */
 void mill_lake_upload_finish(struct mill_lake_upload_set *set, struct mill_lake_upload *u,
 			     int result, struct mill_error *err);

@@ -1,10 +1,14 @@
 /* The table that the module hands to the program; see net/net.h. */
-#include "base/base.h"
 #include "net/net.h"
+
+#include "net/download.h"
+#include "net/unpack.h"
 
 static const struct mill_net_api api = {
 	.version = MILL_NET_API_VERSION,
 	.build = MILL_VERSION,
+	.download = mill_net_download,
+	.unpack = mill_net_unpack,
 	.lake_open = mill_lake_open,
 	.lake_close = mill_lake_close,
 	.buckets = mill_lake_buckets,
@@ -17,9 +21,7 @@ static const struct mill_net_api api = {
 	.get = mill_lake_get,
 	.cat = mill_lake_cat,
 	.remove = mill_lake_remove,
-	.get_file = mill_lake_get_file,
 	.push = mill_lake_push,
-	.pull = mill_lake_pull,
 	.diff = mill_lake_diff,
 };
 

@@ -135,6 +135,7 @@ static const struct mill_schema_key go_keys[] = {
 	{"ldflags", &text_or_list, 0, "flags of the linker"},
 	{"cgo", &mill_s_bool, 0, "build with cgo (off unless said)"},
 	{"replace", &replace, 0, "replacements that the module needs"},
+	{"wrapper", &mill_s_bool, 0, "build in a locked module of ours (true unless said), else as `go install` does"},
 	{"into", &mill_s_path, 0, "folder below the store entry"},
 	{0}};
 static const struct mill_schema_key pip_keys[] = {
@@ -151,10 +152,13 @@ static const struct mill_schema_key maven_keys[] = {
 	{"exclude", &text_list, 0, "group:artifact to leave out"},
 	{"transitive", &mill_s_bool, 0, "with dependencies (true unless said)"},
 	{"unpack", &mill_s_bool, 0, "unpack archives (false unless said)"},
+	{"strip", &count, 0, "leading path parts to drop when unpacking"},
 	{"into", &mill_s_path, 0, "folder below the store entry; lib unless said"},
 	{0}};
 static const struct mill_schema_key debian_keys[] = {
 	{"packages", &nonempty_list, REQ, "names; the lock has the closure"},
+	{"exclude", &text_list, 0, "packages of the closure to leave out"},
+	{"omit", &text_list, 0, "paths of the packages not to unpack"},
 	{"into", &mill_s_path, 0, "folder below the store entry"},
 	{0}};
 static const struct mill_schema_key sha256_arch_keys[] = {

@@ -218,8 +218,12 @@ char *mill_change_describe_reload(const json_t *a, const json_t *b)
 
 char *mill_change_describe_rest(const json_t *a, const json_t *b)
 {
-	static const char *const keys[] = {"restart", "stop", "reload", "landlock", "log", "after", "folders",
-					   "component_version", "data_format", "platform_dir", "dir", "store"};
+	static const struct {
+		const char *key, *said;
+	} keys[] = {{"restart", "restart policy"}, {"stop", "way to stop"}, {"reload", "way to reload"},
+		    {"landlock", "confinement"}, {"log", "log"}, {"after", "start order"}, {"folders", "folders"},
+		    {"component_version", "version"}, {"data_format", "data format"}, {"dir", "folder"},
+		    {"store", "store"}};
 	static const char *const probes[] = {"readiness", "liveness", "startup"};
 	struct changes c = {.text = MILL_STRBUF_INIT};
 
@@ -229,10 +233,10 @@ char *mill_change_describe_rest(const json_t *a, const json_t *b)
 				json_object_get(json_object_get(b, "probes"), probes[i])))
 			say(&c, "%s changed", probes[i]);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(keys); i++) {
-		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
+		const json_t *x = json_object_get(a, keys[i].key), *y = json_object_get(b, keys[i].key);
 
 		if ((x || y) && !json_equal(x, y))
-			say(&c, "%s changed", keys[i]);
+			say(&c, "%s changed", keys[i].said);
 	}
 	return said(&c);
 }

@@ -218,6 +218,15 @@ static void explain_unbound(struct resolver *r, const struct mill_component *c,
 				 q->capability);
 }
 
+static void bring(struct resolver *r, struct mill_component *provider, const struct mill_component *consumer,
+		  const char *capability)
+{
+	const char *why = mill_arena_printf(&r->m->arena, "needed by %s (%s)", consumer->name, capability);
+
+	take(r, &r->active, provider, &consumer->mark, why);
+	provider->why = why; /* with -c also what the flavour names */
+}
+
 /* One pass over everything active.  True when a component was added. */
 static bool bind_all(struct resolver *r, bool explain)
 {
@@ -236,8 +245,7 @@ static bool bind_all(struct resolver *r, bool explain)
 				ch.provider = NULL;
 			q->provider = ch.provider;
 			if (ch.provider && !mill_map_has(&r->active, ch.provider->name)) {
-				take(r, &r->active, ch.provider, &c->mark,
-				     mill_arena_printf(&r->m->arena, "needed by %s (%s)", c->name, q->capability));
+				bring(r, ch.provider, c, q->capability);
 				added = true;
 			}
 			if (explain && !ch.provider && (!q->optional || ambiguous || ch.missing))

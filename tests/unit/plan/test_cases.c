@@ -33,7 +33,7 @@ static json_t *load_json(const char *dir, const char *name)
 	_cleanup_free_ char *path = mill_path_join(dir, name);
 	_cleanup_error_ struct mill_error err = {0};
 	json_t *j = NULL;
-	int r = mill_json_load(path, 0, &j, &err);
+	int r = mill_json_load(path, MILL_JSON_FILE_MAX, &j, &err);
 
 	if (r < 0 && r != -ENOENT)
 		fail_msg("%s", err.message);

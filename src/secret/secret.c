@@ -264,3 +264,27 @@ int mill_secret_rotate(struct mill_platform *p, const char *component, const cha
 		mill_error_wrap(err, "secret %s/%s", component, name);
 	return r;
 }
+
+int mill_secret_set(struct mill_platform *p, const char *component, const char *name, const char *value,
+		    unsigned *ret_version, struct mill_error *err)
+{
+	int r = check_names(component, name, err);
+	if (r < 0)
+		return r;
+	if (!*value)
+		return mill_fail(err, EINVAL, "secret %s/%s: an empty value", component, name);
+	_cleanup_json_ json_t *versions = NULL;
+	char *now = NULL;
+	pthread_mutex_lock(&versions_lock);
+	r = load_versions(p, &versions, err);
+	if (r == 0 && !(mill_secret_read(p, component, name, &now, NULL) == 0 && strcmp(now, value) == 0 &&
+			version_in(versions, component, name) > 0))
+		r = replace(p, versions, component, name, value, err);
+	if (r == 0 && ret_version)
+		*ret_version = version_in(versions, component, name);
+	pthread_mutex_unlock(&versions_lock);
+	mill_secret_free(now);
+	if (r < 0)
+		mill_error_wrap(err, "secret %s/%s", component, name);
+	return r;
+}

@@ -19,5 +19,8 @@ void mill_secret_free(char *value);
 /* A new value, version + 1. */
 int mill_secret_rotate(struct mill_platform *p, const char *component, const char *name, unsigned length,
 		       const char *alphabet, struct mill_error *err);
+/* The user's own value; a new version only where it differs from what is there. */
+int mill_secret_set(struct mill_platform *p, const char *component, const char *name, const char *value,
+		    unsigned *ret_version, struct mill_error *err);
 
 #endif

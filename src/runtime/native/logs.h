@@ -29,7 +29,7 @@ struct mill_logs {
 	void *arg;
 };
 int mill_logs_read(const struct mill_platform *p, const struct mill_logs *l, struct mill_error *err);
-/* The last lines of one service, ours and its, each "stream text"; for errors.  Owned, may be "". */
+/* The last lines of one service, for errors: its text, ours after "data-mill: ".  Owned, may be "". */
 char *mill_logs_last(const struct mill_platform *p, const char *id, size_t lines);
 
 #endif

@@ -44,18 +44,20 @@ struct mill_setting {
 	const char *value;
 	const char *value_origin;    /* "default", or file:line of who set it */
 	const char *pattern, *min, *max; /* NULL when absent */
-	const char **values; size_t n_values; /* enum */
+	const char **values; size_t n_values; /* enum, or what a list may hold */
+	enum mill_setting_type items;         /* of a list: string, int or number */
 	/*
 	 * secret: true.  `value` is "" and the text comes, when it is used, from a file (absolute
 	 * path) or a variable that the flavour names; one of the two, or neither when unset.
 	 */
 	bool secret;
 	const char *from_file, *from_variable;
+	const struct mill_node *default_node; /* NULL: none */
 	struct mill_mark mark;
 };
 struct mill_secret_spec { const char *name; unsigned length; const char *alphabet; struct mill_mark mark; };
 
-struct mill_when { const char *capability, *setting; bool negated; }; /* both NULL: always */
+struct mill_when { const char *capability, *setting; bool negated; struct mill_mark mark; }; /* both NULL: always */
 
 struct mill_entry { const char *key; struct mill_template value; struct mill_when when; struct mill_mark mark; };
 
@@ -140,7 +142,7 @@ struct mill_link { const char *title, *service, *port, *secret; struct mill_temp
 struct mill_metric { const char *service, *port; struct mill_template path; struct mill_entry *labels; size_t n_labels; struct mill_mark mark; };
 /* user_key and password_key (may be NULL) name the provides keys that the consumer's own user name
  * and generated password replace: s3's access_key and secret_key. */
-struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *password_key; };
+struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *password_key; struct mill_mark mark; };
 
 struct mill_component {
 	/* the manifest */

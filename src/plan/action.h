@@ -35,7 +35,7 @@ struct mill_action {
 	json_t *data;          /* what the executor needs (spec, recipe, request); borrowed from the plan */
 };
 
-struct mill_plan_note { const char *kind, *text; }; /* "stands-in", "added", "kept", "port-moved", "frozen", "note" */
+struct mill_plan_note { const char *kind, *text; }; /* "stands-in", "added", "kept", "port-moved", "frozen", "fit", "note" */
 
 struct mill_plan {
 	struct mill_arena arena;

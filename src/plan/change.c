@@ -131,17 +131,23 @@ static void compare_files(struct changes *c, const json_t *a, const json_t *b, b
 			say(c, "file %s removed", mill_json_get_string(f, "path", ""));
 }
 
+static void compare_memory(struct changes *c, const json_t *a, const json_t *b)
+{
+	int64_t was = mill_json_get_int(json_object_get(a, "resources"), "memory_bytes", 0);
+	int64_t is = mill_json_get_int(json_object_get(b, "resources"), "memory_bytes", 0);
+	char from[32], to[32];
+
+	if (was != is)
+		say(c, "memory %s -> %s", mill_format_size((uint64_t)was, from, sizeof(from)),
+		    mill_format_size((uint64_t)is, to, sizeof(to)));
+}
+
 static void compare_limits(struct changes *c, const json_t *a, const json_t *b)
 {
-	int64_t old_memory = mill_json_get_int(a, "memory_bytes", 0), memory = mill_json_get_int(b, "memory_bytes", 0);
-	int64_t old_files = mill_json_get_int(a, "nofile", 0), nofile = mill_json_get_int(b, "nofile", 0);
-	char was[32], is[32];
+	int64_t was = mill_json_get_int(a, "nofile", 0), is = mill_json_get_int(b, "nofile", 0);
 
-	if (old_memory != memory)
-		say(c, "memory %s -> %s", mill_format_size((uint64_t)old_memory, was, sizeof(was)),
-		    mill_format_size((uint64_t)memory, is, sizeof(is)));
-	if (old_files != nofile)
-		say(c, "nofile %lld -> %lld", (long long)old_files, (long long)nofile);
+	if (was != is)
+		say(c, "nofile %lld -> %lld", (long long)was, (long long)is);
 }
 
 /* Shows the first word that differs; with other changes named before it, it is mostly their consequence. */
@@ -188,6 +194,7 @@ char *mill_change_describe(const json_t *a, const json_t *b)
 
 	compare_software(&c, a, b);
 	compare_ports(&c, json_object_get(a, "ports"), json_object_get(b, "ports"));
+	compare_memory(&c, a, b);
 	compare_limits(&c, json_object_get(a, "limits"), json_object_get(b, "limits"));
 	compare_maps(&c, "environment", json_object_get(a, "environment"), json_object_get(b, "environment"));
 	compare_files(&c, json_object_get(a, "files"), json_object_get(b, "files"), false);
@@ -211,20 +218,25 @@ char *mill_change_describe_reload(const json_t *a, const json_t *b)
 
 char *mill_change_describe_rest(const json_t *a, const json_t *b)
 {
-	static const char *const keys[] = {"restart", "stop", "reload", "landlock", "log", "after", "folders",
-					   "component_version", "data_format", "platform_dir", "dir", "store"};
+	static const struct {
+		const char *key, *said;
+	} keys[] = {{"restart", "restart policy"}, {"stop", "way to stop"}, {"reload", "way to reload"},
+		    {"landlock", "confinement"}, {"log", "log"}, {"after", "start order"}, {"folders", "folders"},
+		    {"component_version", "version"}, {"data_format", "data format"}, {"dir", "folder"},
+		    {"store", "store"}};
 	static const char *const probes[] = {"readiness", "liveness", "startup"};
 	struct changes c = {.text = MILL_STRBUF_INIT};
 
+	compare_memory(&c, a, b);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(probes); i++)
 		if (!json_equal(json_object_get(json_object_get(a, "probes"), probes[i]),
 				json_object_get(json_object_get(b, "probes"), probes[i])))
 			say(&c, "%s changed", probes[i]);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(keys); i++) {
-		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
+		const json_t *x = json_object_get(a, keys[i].key), *y = json_object_get(b, keys[i].key);
 
 		if ((x || y) && !json_equal(x, y))
-			say(&c, "%s changed", keys[i]);
+			say(&c, "%s changed", keys[i].said);
 	}
 	return said(&c);
 }

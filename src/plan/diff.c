@@ -110,6 +110,12 @@ static void need_tools(struct mill_build *b, const struct mill_hook *h, struct m
 		need_entry(b, b->r->tools_key, before);
 }
 
+/* -s installs nothing, not even what hooks run in. */
+static bool lacks_tools(const struct mill_build *b, const struct mill_hook *h)
+{
+	return b->o->start_only && b->r->tools_key && hook_uses_tools(h) && !has(b, b->r->tools_key);
+}
+
 static void provision(struct mill_build *b, struct mill_planned *c, const struct mill_bound *bound)
 {
 	const char *consumer = c->rendered->component->name, *cap = bound->requirement->capability;
@@ -129,6 +135,11 @@ static void provision(struct mill_build *b, struct mill_planned *c, const struct
 	json_object_set_new(data, "fingerprint", json_string(fingerprint));
 	if (mill_build_is_done(b, id, fingerprint, &known)) {
 		json_decref(data);
+		return;
+	}
+	if (lacks_tools(b, &bound->provision->hook)) {
+		json_decref(data);
+		c->absent = true;
 		return;
 	}
 	mill_ids_union(&after, &provider->ready);
@@ -193,7 +204,7 @@ static void configure_hook(struct mill_build *b, struct mill_planned *c, const j
 	for (size_t i = 0; i < MILL_ARRAY_LEN(inputs); i++)
 		json_object_del(data, inputs[i]);
 	json_object_set_new(data, "fingerprint", json_string(fingerprint));
-	if (mill_build_is_done(b, id, fingerprint, &known)) {
+	if (mill_build_is_done(b, id, fingerprint, &known) || lacks_tools(b, &comp->configure)) {
 		json_decref(data);
 		return;
 	}

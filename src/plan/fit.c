@@ -171,6 +171,7 @@ void mill_fit_platform(const struct mill_model *m, struct mill_platform *p, cons
 	for (size_t i = 0; i < n; i++) {
 		f.needed += mill_fit_of(p, items[i].id);
 		f.min += items[i].min;
+		f.asked += items[i].max;
 		free((char *)items[i].id);
 	}
 	free(items);

@@ -27,6 +27,7 @@ void mill_fit_share(struct mill_fit_item *items, size_t n, uint64_t budget);
 
 struct mill_fit {
 	uint64_t needed, min, budget; /* bytes: sum of what was fitted, of memory_min, and what may be used */
+	uint64_t asked;               /* sum of `memory` */
 	uint64_t kept;                /* of that budget, held by services outside the flavour */
 };
 /*

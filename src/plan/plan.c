@@ -2,6 +2,7 @@
 #include "plan/plan.h"
 
 #include "base/json.h"
+#include "base/parse.h"
 #include "plan/build.h"
 
 static void free_build(struct mill_build *b)
@@ -88,6 +89,16 @@ static json_t *kept_records(const struct mill_plan_host *host, const struct mill
 	return records;
 }
 
+static void note_fit(struct mill_build *b, const struct mill_fit *fit)
+{
+	char asked[32], given[32];
+
+	if (fit->needed < fit->asked)
+		mill_build_note(b, "fit", "memory is tight: services ask for %s and get %s",
+				mill_format_size(fit->asked, asked, sizeof(asked)),
+				mill_format_size(fit->needed, given, sizeof(given)));
+}
+
 static void set_totals(struct mill_build *b, const struct mill_fit *fit)
 {
 	struct mill_plan *plan = b->plan;
@@ -129,6 +140,7 @@ static int build(struct mill_build *b, struct mill_error *err)
 	mark_wanted(b);
 	note_components(b);
 	note_ports(b);
+	note_fit(b, &fit);
 	mill_diff(b);
 	b->plan->environment = mill_render_environment(b->r);
 	b->plan->desired = mill_desired_make(b);

@@ -97,7 +97,7 @@ static void expand(struct resolver *r, struct mill_map *into, struct mill_compon
 			if (member)
 				expand(r, into, member, &at, member_why, quiet);
 			else
-				mill_diag_error(r->m->diags, c->mark, "group '%s' includes '%s', which does not exist",
+				mill_diag_error(r->m->diags, c->mark, "group '%s' includes '%s', which cannot be used",
 						 c->name, c->includes[i]);
 		}
 		mill_map_remove(&r->groups, c->name);
@@ -201,16 +201,30 @@ static void explain_unbound(struct resolver *r, const struct mill_component *c,
 				 "project.use: '%s' does not provide %s, which '%s' needs (%s)", use,
 				 q->capability, c->name,
 				 ch->candidates[0] ? ch->candidates : "nobody does");
+	else if (strchr(ch->candidates, ','))
+		mill_diag_hint(mill_diag_error(d, c->mark, "'%s' needs %s, and nothing decides between %s", c->name,
+					       q->capability, ch->candidates),
+			       "choose with project.use: {%s: NAME}", q->capability);
 	else if (ch->candidates[0])
-		mill_diag_error(d, c->mark,
-				 "'%s' needs %s, and nothing decides between %s: say project.use: {%s: NAME}",
-				 c->name, q->capability, ch->candidates, q->capability);
+		mill_diag_hint(mill_diag_error(d, c->mark, "'%s' needs %s, which only '%s' provides, and not by default",
+					       c->name, q->capability, ch->candidates),
+			       "add %s to the flavour, or say project.use: {%s: %s}", ch->candidates, q->capability,
+			       ch->candidates);
 	else if (left_out)
 		mill_diag_error(d, c->mark, "'%s' needs %s, and its provider '%s' is left out (without)",
 				 c->name, q->capability, left_out);
 	else
 		mill_diag_error(d, q->mark, "'%s' needs %s, which no component provides here", c->name,
 				 q->capability);
+}
+
+static void bring(struct resolver *r, struct mill_component *provider, const struct mill_component *consumer,
+		  const char *capability)
+{
+	const char *why = mill_arena_printf(&r->m->arena, "needed by %s (%s)", consumer->name, capability);
+
+	take(r, &r->active, provider, &consumer->mark, why);
+	provider->why = why; /* with -c also what the flavour names */
 }
 
 /* One pass over everything active.  True when a component was added. */
@@ -231,8 +245,7 @@ static bool bind_all(struct resolver *r, bool explain)
 				ch.provider = NULL;
 			q->provider = ch.provider;
 			if (ch.provider && !mill_map_has(&r->active, ch.provider->name)) {
-				take(r, &r->active, ch.provider, &c->mark,
-				     mill_arena_printf(&r->m->arena, "needed by %s (%s)", c->name, q->capability));
+				bring(r, ch.provider, c, q->capability);
 				added = true;
 			}
 			if (explain && !ch.provider && (!q->optional || ambiguous || ch.missing))
@@ -312,6 +325,8 @@ int mill_resolve(struct mill_model *m, const struct mill_platform *p_or_null)
 	bind_all(&r, true);
 	select_active(&r);
 	mill_graph_sort(m);
+	if (!m->diags->n_errors) /* names of capabilities mean something only once everything is bound */
+		mill_model_check_bound(m);
 	mill_map_release(&r.known);
 	mill_map_release(&r.listed);
 	mill_map_release(&r.active);

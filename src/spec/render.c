@@ -152,7 +152,8 @@ static void forget_port(struct mill_render *r, const char *key, const char *id, 
 	free(holder);
 }
 
-static void settle_port(struct mill_render *r, const struct mill_service *s, const struct mill_port *port)
+/* True when somebody else's port made it move and `try_later` gives the others a chance at theirs first. */
+static bool settle_port(struct mill_render *r, const struct mill_service *s, const struct mill_port *port, bool try_later)
 {
 	_cleanup_error_ struct mill_error err = {0};
 	_cleanup_free_ char *id = mill_scope_id(s->component, s);
@@ -160,31 +161,52 @@ static void settle_port(struct mill_render *r, const struct mill_service *s, con
 	uint16_t number = 0;
 	bool moved = false;
 
-	forget_port(r, key, id, port);
+	if (try_later)
+		forget_port(r, key, id, port);
 	if (r->host->port(r->host, key, port->preferred, port->pinned, &number, &moved, &err) < 0) {
 		struct mill_diag *d = mill_diag_error(r->model->diags, port->pinned ? port->pin_mark : port->mark, "%s",
 						      err.message);
 
 		if (err.hint)
 			mill_diag_hint(d, "%s", err.hint);
-		return;
+		return false;
+	}
+	if (moved && try_later) {
+		json_object_del(r->platform->ports, key);
+		return true;
 	}
 	json_object_set_new(r->platform->ports, key, json_integer(number));
 	if (moved)
 		json_array_append_new(r->ports_moved, json_pack("{s:s, s:i, s:i}", "key", key, "from",
 								(int)port->preferred, "to", (int)number));
+	return false;
 }
+
+struct late_port {
+	const struct mill_service *s;
+	const struct mill_port *port;
+};
 
 static void settle_ports(struct mill_render *r)
 {
+	struct late_port *late = NULL;
+	size_t n = 0, cap = 0;
+
 	for (size_t i = 0; i < r->n; i++) {
 		const struct mill_component *c = r->components[i].component;
 
 		for (size_t k = 0; k < c->n_services; k++)
-			for (size_t j = 0; j < c->services[k].n_ports; j++)
-				if (mill_when_holds(&c->services[k].when, c))
-					settle_port(r, &c->services[k], &c->services[k].ports[j]);
+			for (size_t j = 0; j < c->services[k].n_ports; j++) {
+				if (!mill_when_holds(&c->services[k].when, c) ||
+				    !settle_port(r, &c->services[k], &c->services[k].ports[j], true))
+					continue;
+				MILL_GROW(late, n, cap);
+				late[n++] = (struct late_port){&c->services[k], &c->services[k].ports[j]};
+			}
 	}
+	for (size_t i = 0; i < n; i++)
+		settle_port(r, late[i].s, late[i].port, false);
+	free(late);
 }
 
 /* ---- what is provided, and bound ---- */
@@ -298,6 +320,10 @@ static int settle(struct mill_render *r, struct mill_error *err)
 	if (rv < 0)
 		return rv;
 	settle_ports(r);
+	/* What is missing now would be missed again wherever it is named. */
+	rv = mill_diags_fail(r->model->diags, err);
+	if (rv < 0)
+		return rv;
 	for (size_t i = 0; i < r->n; i++)
 		settle_provides(r, &r->components[i]);
 	mill_render_collect(r);

@@ -267,8 +267,10 @@ static void set_policy(json_t *spec, const struct mill_service *svc, uint64_t me
 						    "grace_ms", ms(svc->stop_grace_ns)));
 	json_object_set_new(spec, "reload", svc->reload_signal ? json_pack("{s:i}", "signal", svc->reload_signal) :
 								 json_null());
-	json_object_set_new(spec, "limits", json_pack("{s:I, s:I}", "nofile", (json_int_t)svc->nofile, "memory_bytes",
-						      (json_int_t)memory));
+	/* The fit is advice that heaps and caches are sized by; a hard limit of data would end a JVM that only reserves. */
+	json_object_set_new(spec, "limits", json_pack("{s:I, s:i}", "nofile", (json_int_t)svc->nofile, "memory_bytes", 0));
+	json_object_set_new(spec, "resources", json_pack("{s:I, s:I}", "memory_bytes", (json_int_t)memory, "disk_bytes",
+							 (json_int_t)svc->disk));
 	json_object_set_new(spec, "log", json_pack("{s:I, s:i, s:i}", "max_bytes", LOG_MAX_BYTES, "keep", LOG_KEEP,
 						   "line_max", LOG_LINE_MAX));
 }

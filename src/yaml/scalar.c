@@ -96,6 +96,9 @@ void mill_scalar_resolve(struct mill_node *node)
 	const char *unsigned_part = s + (*s == '-' || *s == '+');
 
 	node->type = MILL_NODE_STRING;
+	/* Most texts show by their first character that they are no more than that. */
+	if (*s && !strchr("~nNtTfF.+-0123456789", *s))
+		return;
 	if (one_of(s, nulls)) {
 		node->type = MILL_NODE_NULL;
 	} else if (one_of(s, trues) || one_of(s, falses)) {

@@ -10,6 +10,11 @@ static bool utf16_mark(const char *s)
 int mill_yaml_check_text(struct mill_source *s, struct mill_diags *diags)
 {
 	for (size_t i = 0; i < s->len;) {
+		/* Nearly all there is. */
+		if ((s->text[i] >= ' ' && s->text[i] < 0x7f) || s->text[i] == '\n') {
+			i++;
+			continue;
+		}
 		uint32_t c;
 		unsigned n = mill_utf8_decode(s->text + i, s->len - i, &c);
 		const char *problem = NULL;

@@ -181,6 +181,20 @@ int mill_recipe_from_json(const json_t *json, struct mill_recipe **ret, struct m
 	return 0;
 }
 
+int mill_recipe_load(const char *dir, json_t **ret, struct mill_error *err)
+{
+	_cleanup_free_ char *path = mill_path_join(dir, "recipe.json");
+	_cleanup_json_ json_t *j = NULL;
+	int r = mill_json_load(path, 1 << 20, &j, err);
+	if (r < 0)
+		return r;
+	if (!json_is_object(j))
+		return mill_fail_usage(err, "%s: not an object", path);
+	json_object_set_new(j, "dir", json_string(dir));
+	*ret = MILL_TAKE(j);
+	return 0;
+}
+
 struct mill_recipe *mill_recipe_free(struct mill_recipe *r)
 {
 	if (!r)

@@ -50,6 +50,8 @@ struct mill_recipe {
 /* Checks shape and names.  Usage error: the manifest is at fault. */
 int mill_recipe_from_json(const json_t *json, struct mill_recipe **ret, struct mill_error *err);
 struct mill_recipe *mill_recipe_free(struct mill_recipe *r);
+/* `<dir>/recipe.json` with "dir" filled in: a recipe without a component (components/_tools).  -ENOENT. */
+int mill_recipe_load(const char *dir, json_t **ret, struct mill_error *err);
 const char *mill_step_kind_name(enum mill_step_kind kind);
 
 /* -ENOENT: a lock is missing (the hint names relock). */

@@ -97,7 +97,7 @@ static int publish(struct mill_step_ctx *x, struct mill_error *err)
 /* What the clients fetched: the folders where they keep it as it came. */
 static uint64_t fetched_bytes(const char *cache)
 {
-	static const char *const folders[] = {"go/mod/cache/download", "uv", "pip", "npm", "maven",
+	static const char *const folders[] = {"go/mod/cache/download", "wheels", "npm", "maven",
 					      "apt/archives", "apt/state/lists", "downloads"};
 	uint64_t sum = 0;
 	for (size_t i = 0; i < MILL_ARRAY_LEN(folders); i++) {
@@ -107,6 +107,28 @@ static uint64_t fetched_bytes(const char *cache)
 			sum += bytes;
 	}
 	return sum;
+}
+
+/* uv keeps wheels unpacked: pip fetches them once more, only to be weighed. */
+static int weigh_wheels(struct mill_step_ctx *x, const char *cache, struct mill_error *err)
+{
+	_cleanup_free_ char *to = mill_path_join(cache, "wheels");
+	int r = mill_step_folder(x->store, to, err);
+	for (size_t i = 0; i < x->recipe->n_steps && r == 0; i++) {
+		_cleanup_toolchain_ struct mill_toolchain python = {0};
+		x->step = &x->recipe->steps[i];
+		if (x->step->kind != MILL_STEP_PIP)
+			continue;
+		_cleanup_free_ char *lock = mill_path_join(x->build, x->step->lock);
+		r = mill_step_tool(x, "python", &python, err);
+		if (r < 0)
+			return r;
+		char *argv[] = {python.program, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-d", to,
+				"-r", lock, NULL};
+		r = mill_step_exec(x, &(struct mill_step_run){.what = "pip download", .phase = MILL_INSTALL_FETCH,
+							      .argv = argv}, err);
+	}
+	return r;
 }
 
 /* One real install from nothing, beside the store; its tool chains do not count. */
@@ -125,6 +147,8 @@ static int measure_install(struct mill_step_ctx *x, struct mill_error *err)
 		r = mill_store_open(&p, &store, err);
 	if (r == 0) {
 		r = mill_install(store, x->recipe, x->options, &res, err);
+		if (r == 0)
+			r = weigh_wheels(x, cache, err);
 		struct mill_estimate e = {.known = true, .installed_bytes = res.bytes, .seconds = res.seconds,
 					  .download_bytes = fetched_bytes(cache)};
 		if (r == 0)
@@ -160,9 +184,11 @@ int mill_relock(struct mill_store *s, const struct mill_recipe *r, const struct 
 		result = make_locks(&x, err);
 	if (result == 0)
 		result = publish(&x, err);
-	(void)mill_rm_rf(x.build, NULL);
+	if (result == 0 && measure)
+		result = mill_step_stage(r, x.build, err);
 	if (result == 0 && measure)
 		result = measure_install(&x, err);
+	(void)mill_rm_rf(x.build, NULL);
 	if (result < 0 && x.network_failed) {
 		err->code = ENETUNREACH;
 		mill_error_wrap(err, "no network: could not reach the package index");

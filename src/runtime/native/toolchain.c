@@ -25,7 +25,7 @@ static const struct tool {
 	{"uv", "uv", "0", "", false, {NULL}, false},
 };
 
-int mill_version_compare(const char *a, const char *b)
+int mill_toolchain_compare(const char *a, const char *b)
 {
 	while (*a || *b) {
 		unsigned long x = strtoul(a, (char **)&a, 10), y = strtoul(b, (char **)&b, 10);
@@ -143,7 +143,7 @@ static bool use_machine(const struct mill_store *s, const struct tool *t, const 
 		_cleanup_free_ char *version = mill_tool_version(s, t->name, real);
 		if (!version)
 			continue;
-		if (mill_version_compare(version, min) < 0) {
+		if (mill_toolchain_compare(version, min) < 0) {
 			if (!*ret_seen)
 				*ret_seen = mill_xasprintf("%s has %s", found.items[i], version);
 			continue;
@@ -192,7 +192,7 @@ static int use_wheel(const struct mill_store *s, const struct tool *t, const cha
 	const char *version = mill_json_get_string(lock, "version", "");
 	if (!lock)
 		return -ENOENT;
-	if (mill_version_compare(version, min) < 0) {
+	if (mill_toolchain_compare(version, min) < 0) {
 		if (!*ret_seen)
 			*ret_seen = mill_xasprintf("the packaged one is %s", version);
 		return -ENOENT;

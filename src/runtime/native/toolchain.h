@@ -45,6 +45,6 @@ int mill_toolchain_identity(const struct mill_store *store, const struct mill_re
 			    const struct mill_step *s, char **ret, struct mill_error *err);
 
 /* Compares dotted numbers: < 0, 0, > 0. */
-int mill_version_compare(const char *a, const char *b);
+int mill_toolchain_compare(const char *a, const char *b);
 
 #endif

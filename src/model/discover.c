@@ -1,0 +1,168 @@
+/* The manifests: the project's components/ wins over the shipped one. */
+#include <dirent.h>
+
+#include "base/io.h"
+#include "model/loading.h"
+#include "model/manifest.h"
+#include "model/schema.h"
+
+enum { FOLDERS_MAX = 1000 };
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct mill_folder *)a)->name, ((const struct mill_folder *)b)->name);
+}
+
+struct mill_folder *mill_loading_folder(const struct mill_loading *l, const char *name)
+{
+	const struct mill_folder key = {.name = name};
+	return name ? bsearch(&key, l->folders, l->n_folders, sizeof(key), by_name) : NULL;
+}
+
+/* Folders whose names begin with _ or . are not components (_tools, _toolchains). */
+static void list_folder(struct mill_loading *l, const char *root, size_t *cap)
+{
+	if (!root)
+		return;
+	_cleanup_free_ char *dir = mill_path_join(root, "components");
+	DIR *d = opendir(dir);
+	const size_t before = l->n_folders;
+	if (!d)
+		return;
+	for (const struct dirent *e; (e = readdir(d)) && l->n_folders < FOLDERS_MAX;) {
+		if (!mill_match_name(e->d_name))
+			continue;
+		bool known = false;
+		for (size_t i = 0; i < before && !known; i++)
+			known = mill_streq(l->folders[i].name, e->d_name);
+		char *path = mill_arena_printf(l->r.arena, "%s/%s", dir, e->d_name);
+		if (known ||
+		    access(mill_arena_printf(l->r.arena, "%s/component.yaml", path), F_OK) != 0)
+			continue;
+		MILL_GROW(l->folders, l->n_folders, *cap);
+		l->folders[l->n_folders++] = (struct mill_folder){
+			.name = mill_arena_strdup(l->r.arena, e->d_name), .dir = path};
+	}
+	closedir(d);
+}
+
+static void read_folder(struct mill_loading *l, struct mill_folder *f)
+{
+	struct mill_reader r = l->r;
+	_cleanup_free_ char *path = mill_xasprintf("%s/component.yaml", f->dir);
+	r.diags = &f->diags;
+	struct mill_document *doc = mill_loading_document(l, path, &f->diags);
+	if (!doc)
+		return;
+	if (!doc->root)
+		mill_diag_error(&f->diags, mill_source_whole(doc->source), "the manifest is empty");
+	else
+		f->component = mill_manifest_read(&r, doc->root, f->name, f->dir);
+}
+
+void mill_discover(struct mill_loading *l)
+{
+	struct mill_model *m = l->m;
+	size_t cap = 0;
+	list_folder(l, l->request->project, &cap);
+	if (!mill_streq(l->request->project, l->request->resources))
+		list_folder(l, l->request->resources, &cap);
+	if (l->n_folders)
+		qsort(l->folders, l->n_folders, sizeof(*l->folders), by_name);
+	l->names = MILL_ARENA_ARRAY(l->r.arena, l->n_folders, const char *);
+	m->known = MILL_ARENA_ARRAY(&m->arena, l->n_folders, struct mill_component *);
+	for (size_t i = 0; i < l->n_folders; i++) {
+		struct mill_folder *f = &l->folders[i];
+		l->names[i] = f->name;
+		read_folder(l, f);
+		if (f->component)
+			m->known[m->n_known++] = f->component;
+	}
+	for (size_t i = 0; i < l->n_folders; i++) {
+		struct mill_folder *f = &l->folders[i];
+		struct mill_reader r = l->r;
+		r.diags = &f->diags;
+		if (f->component)
+			mill_manifest_check(&r, m, f->component);
+	}
+}
+
+/* ---- whose problems matter ---- */
+static void mark_relevant(struct mill_loading *l, const char *name);
+
+static void mark_providers(struct mill_loading *l, const char *capability)
+{
+	for (size_t i = 0; i < l->n_folders; i++) {
+		const struct mill_component *c = l->folders[i].component;
+		for (size_t j = 0; c && j < c->n_provides; j++)
+			if (mill_streq(c->provides[j].name, capability))
+				mark_relevant(l, c->name);
+	}
+}
+
+static void mark_relevant(struct mill_loading *l, const char *name)
+{
+	struct mill_folder *f = mill_loading_folder(l, name);
+	if (!f || f->relevant)
+		return;
+	f->relevant = true;
+	const struct mill_component *c = f->component;
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->n_includes; i++)
+		mark_relevant(l, c->includes[i]);
+	if (c->stands_in)
+		mark_relevant(l, c->stands_in);
+	mark_relevant(l, mill_map_get(&l->m->project.use, name));
+	for (size_t i = 0; i < c->n_requires; i++)
+		if (!c->requires[i].optional)
+			mark_providers(l, c->requires[i].capability);
+}
+
+static void hand_over(struct mill_diags *to, const struct mill_diags *from)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		const struct mill_diag *d = from->entries[i];
+		struct mill_diag *copy =
+			d->severity == MILL_SEVERITY_ERROR
+				? mill_diag_error(to, d->mark, "%s", d->message)
+				: mill_diag_warning(to, d->mark, "%s", d->message);
+		if (d->hint)
+			mill_diag_hint(copy, "%s", d->hint);
+	}
+}
+
+/* A broken manifest that nothing here could need is named once and not known. */
+static void leave_out(struct mill_loading *l, const struct mill_folder *f)
+{
+	struct mill_model *m = l->m;
+	struct mill_mark whole = f->diags.n ? f->diags.entries[0]->mark : MILL_MARK_NONE;
+	size_t kept = 0;
+	if (!f->diags.n_errors)
+		return;
+	whole.line = whole.column = whole.length = 0;
+	mill_diag_hint(mill_diag_warning(m->diags, whole, "left out: %zu error%s in its manifest",
+					 f->diags.n_errors, f->diags.n_errors == 1 ? "" : "s"),
+		       "see them with: data-mill component validate %s", f->name);
+	for (size_t i = 0; i < m->n_known; i++)
+		if (m->known[i] != f->component)
+			m->known[kept++] = m->known[i];
+	m->n_known = kept;
+}
+
+void mill_discover_report(struct mill_loading *l)
+{
+	struct mill_model *m = l->m;
+	for (size_t i = 0; i < l->n_folders; i++)
+		if (l->request->all_manifests || m->project.all)
+			l->folders[i].relevant = true;
+	for (size_t i = 0; i < m->n_selected; i++)
+		mark_relevant(l, m->selected[i]->name);
+	for (size_t i = 0; i < m->project.use.n; i++)
+		mark_relevant(l, m->project.use.entries[i].value);
+	for (size_t i = 0; i < l->n_folders; i++)
+		if (l->folders[i].relevant)
+			hand_over(m->diags, &l->folders[i].diags);
+		else
+			leave_out(l, &l->folders[i]);
+}

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "plan/host.h"
@@ -9,6 +10,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "plan/memory.h"
 #include "secret/secret.h"
 
@@ -117,6 +119,70 @@ static int file_digest(const struct mill_plan_host *host, const char *path, char
 	return mill_hash_file(MILL_SHA256, path, ret, err);
 }
 
+/* ---- for preflight ---- */
+
+/* The path itself or the nearest folder above it that exists; owned. */
+static char *existing(const char *path)
+{
+	char *at = mill_path_absolute(path);
+
+	while (at[0] && at[1] && !mill_exists(at)) {
+		char *above = mill_path_dirname(at);
+
+		free(at);
+		at = above;
+	}
+	return at;
+}
+
+static int disk(const struct mill_plan_host *h, const char *path, uint64_t *ret_free, uint64_t *ret_id,
+		struct mill_error *err)
+{
+	_cleanup_free_ char *at = existing(path);
+	struct stat st;
+
+	if (stat(at, &st) < 0)
+		return mill_fail_errno(err, errno, "%s", at);
+	*ret_id = (uint64_t)st.st_dev;
+	return mill_disk_free(at, ret_free, err);
+}
+
+static bool writable(const struct mill_plan_host *h, const char *path)
+{
+	_cleanup_free_ char *at = existing(path);
+
+	return access(at, W_OK) == 0;
+}
+
+static bool has_program(const struct mill_plan_host *h, const char *name)
+{
+	_cleanup_free_ char *found = mill_path_find_program(name, getenv("PATH"));
+
+	return found != NULL;
+}
+
+static uint64_t number_in(const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	uint64_t v = 0;
+
+	if (mill_read_file(path, 64, &text, &len, NULL) < 0)
+		return 0;
+	text[strcspn(text, "\n")] = '\0';
+	return mill_parse_u64(text, &v) < 0 ? 0 : v;
+}
+
+/* Root may raise its own up to fs.nr_open. */
+static uint64_t nofile_max(void)
+{
+	struct rlimit l;
+
+	if (geteuid() == 0)
+		return number_in("/proc/sys/fs/nr_open");
+	return getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_max != RLIM_INFINITY ? l.rlim_max : 0;
+}
+
 static unsigned count_cpus(void)
 {
 	cpu_set_t set;
@@ -132,8 +198,10 @@ void mill_plan_host_init(struct mill_plan_host *h, struct mill_platform *p)
 	mill_memory_read("", &memory);
 	*h = (struct mill_plan_host){
 		.platform = p, .memory_total = memory.total, .memory_available = memory.available, .cpus = count_cpus(),
+		.nofile_max = nofile_max(), .inotify_instances = number_in("/proc/sys/fs/inotify/max_user_instances"),
 		.spec = read_spec, .applied = read_applied, .data = read_data, .record = read_record,
 		.secret_version = secret_version, .port = assign_port, .port_holder = port_holder,
 		.folder_digest = folder_digest, .file_digest = file_digest,
+		.disk = disk, .writable = writable, .has_program = has_program,
 	};
 }

@@ -43,6 +43,8 @@ struct mill_plan_host {
 	uint64_t memory_total;     /* RAM, or the cgroup's limit where that is lower; bytes */
 	uint64_t memory_available; /* now, without swapping */
 	unsigned cpus;
+	uint64_t nofile_max;       /* hard limit of open files that a service can be given; 0: unknown */
+	uint64_t inotify_instances; /* fs.inotify.max_user_instances; 0: unknown */
 
 	/* ---- the store: set by the runtime ---- */
 	const char *store;         /* absolute folder; NULL: no software can be had */
@@ -70,6 +72,11 @@ struct mill_plan_host {
 	int (*folder_digest)(const struct mill_plan_host *h, const char *folder, char ret[65], struct mill_error *err);
 	/* Hex digest of a file's content; -ENOENT. */
 	int (*file_digest)(const struct mill_plan_host *h, const char *path, char ret[65], struct mill_error *err);
+	/* For preflight: free bytes below path (or its nearest parent), and which file system that is. */
+	int (*disk)(const struct mill_plan_host *h, const char *path, uint64_t *ret_free, uint64_t *ret_id,
+		    struct mill_error *err);
+	bool (*writable)(const struct mill_plan_host *h, const char *path); /* it, or its nearest parent */
+	bool (*has_program)(const struct mill_plan_host *h, const char *name); /* in PATH */
 };
 
 void mill_plan_host_init(struct mill_plan_host *h, struct mill_platform *p);

@@ -43,8 +43,17 @@ void mill_plan_print(const struct mill_plan *plan, struct mill_strbuf *out);
 void mill_plan_to_json(const struct mill_plan *plan, struct mill_strbuf *out);
 
 /* ---- preflight ---- */
-struct mill_check { const char *name, *level /* ok warning error */, *text, *hint; };
-struct mill_preflight { struct mill_arena arena; struct mill_check *checks; size_t n; size_t n_errors, n_warnings; };
+struct mill_check {
+	const char *name, *level /* ok warning error */, *text, *hint;
+	bool forceable; /* --force goes on past it: memory and disk */
+};
+struct mill_preflight {
+	struct mill_arena arena;
+	struct mill_check *checks;
+	size_t n, cap;
+	size_t n_errors, n_warnings;
+	size_t n_hard; /* errors that --force does not pass */
+};
 /* Memory, disk, ports (names the process that holds one), tools, kernel limits, permissions, paths with spaces. */
 int mill_preflight(const struct mill_model *m, const struct mill_platform *p, const struct mill_plan_host *host,
 		   const struct mill_plan *plan, struct mill_preflight **ret, struct mill_error *err);

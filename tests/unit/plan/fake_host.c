@@ -164,6 +164,27 @@ static uint64_t size(const json_t *config, const char *key, uint64_t fallback)
 	return mill_parse_size(mill_json_get_string(config, key, ""), &v) < 0 ? fallback : v;
 }
 
+static int disk(const struct mill_plan_host *h, const char *path, uint64_t *ret_free, uint64_t *ret_id,
+		struct mill_error *err)
+{
+	const json_t *config = self(h)->config;
+	bool own = json_object_get(config, "data_disk_free") && !mill_starts_with(path, "/store");
+
+	*ret_free = size(config, own ? "data_disk_free" : "disk_free", (uint64_t)100 << 30);
+	*ret_id = own ? 2 : 1;
+	return 0;
+}
+
+static bool writable(const struct mill_plan_host *h, const char *path)
+{
+	return !json_is_true(section(self(h), "read_only"));
+}
+
+static bool has_program(const struct mill_plan_host *h, const char *name)
+{
+	return !json_is_true(section(self(h), "missing_programs"));
+}
+
 void fake_host_init(struct fake_host *f, struct mill_platform *p, json_t *config)
 {
 	json_decref(f->config);
@@ -184,6 +205,9 @@ void fake_host_init(struct fake_host *f, struct mill_platform *p, json_t *config
 		.tools_recipe = tools_recipe, .observe = observe, .spec = spec, .applied = applied, .data = data,
 		.record = record, .secret_version = secret_version, .port = assign, .port_holder = port_holder,
 		.folder_digest = folder_digest, .file_digest = file_digest,
+		.nofile_max = (uint64_t)mill_json_get_int(f->config, "nofile_max", 0),
+		.inotify_instances = (uint64_t)mill_json_get_int(f->config, "inotify_instances", 0),
+		.disk = disk, .writable = writable, .has_program = has_program,
 	};
 }
 

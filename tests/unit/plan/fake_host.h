@@ -5,7 +5,9 @@
  *    "observed": {"minio.server": {"state": "failed", "reason": "exit code 1"}},
  *    "taken_ports": {"9000": "pid 12 (nginx)"}, "secrets": {"minio/password": 2},
  *    "folder": "one", "data": {"minio.server": {..}}, "sources": {"server.py": "two"},
- *    "missing_toolchains": true, "disk_free": "10Gi"}
+ *    "missing_toolchains": true, "disk_free": "10Gi",
+ *    "data_disk_free": "1Gi",                    a file system of its own for the platform
+ *    "nofile_max": 1024, "inotify_instances": 8, "missing_programs": true, "read_only": true}
  */
 #ifndef TEST_PLAN_FAKE_HOST_H
 #define TEST_PLAN_FAKE_HOST_H

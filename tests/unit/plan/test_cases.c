@@ -21,6 +21,7 @@ struct run {
 	struct mill_layout layout;
 	struct mill_platform platform;
 	struct fake_host host;
+	char *preflight; /* of the flavour planned last */
 };
 
 static bool updating(void)
@@ -104,6 +105,25 @@ static const char *const *list(const json_t *options, const char *key, struct ar
 	return a->items;
 }
 
+static void look_ahead(struct run *run, const struct mill_model *model, const struct mill_plan *plan)
+{
+	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT;
+	struct mill_preflight *f = NULL;
+
+	assert_int_equal(mill_preflight(model, &run->platform, &run->host.host, plan, &f, NULL), 0);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct mill_check *c = &f->checks[i];
+
+		mill_strbuf_printf(&text, "%s %s: %s\n", c->level, c->name, c->text);
+		if (c->hint)
+			mill_strbuf_printf(&text, "   %s\n", c->hint);
+	}
+	mill_strbuf_printf(&text, "%zu errors (%zu that --force does not pass), %zu warnings\n", f->n_errors, f->n_hard, f->n_warnings);
+	mill_preflight_free(f);
+	free(run->preflight);
+	run->preflight = mill_strbuf_steal(&text);
+}
+
 /* Plans one flavour; NULL with the diagnostics in *ret_errors. */
 static struct mill_plan *plan_flavour(struct run *run, const char *flavour, const json_t *options, char **ret_errors)
 {
@@ -126,7 +146,9 @@ static struct mill_plan *plan_flavour(struct run *run, const char *flavour, cons
 
 	if (r == 0 && !diags.n_errors && mill_resolve(model, NULL) == 0)
 		mill_plan_make(model, &run->platform, &run->host.host, &o, &plan, &err);
-	if (!plan) {
+	if (plan)
+		look_ahead(run, model, plan);
+	else {
 		mill_diags_render(&diags, &text, false);
 		if (!diags.n_errors)
 			mill_strbuf_printf(&text, "%s\n", err.message ? err.message : "no message");
@@ -194,6 +216,8 @@ static void expect_plan(struct run *run, const struct mill_plan *plan)
 		expect(run, "environment.json", env);
 		free(env);
 	}
+	if (has_file(run, "preflight.txt"))
+		expect(run, "preflight.txt", run->preflight);
 	expect_specs(run, plan);
 	expect_records(run, plan);
 }
@@ -231,6 +255,9 @@ static void run_case(const char *shared, const char *name)
 	run.platform = (struct mill_platform){.layout = &run.layout, .target = (char *)"native", .name = (char *)"test",
 					      .dir = (char *)"/platform", .lock_fd = -1, .record = json_object(),
 					      .desired = json_object(), .ports = json_object(), .memory = json_object()};
+	run.layout.store = (char *)"/store";
+	if (json_object_get(options, "dir"))
+		run.platform.dir = (char *)json_string_value(json_object_get(options, "dir"));
 	if (has_file(&run, "before.yaml")) {
 		come_up(&run);
 		if (!config)
@@ -253,6 +280,7 @@ static void run_case(const char *shared, const char *name)
 	json_decref(run.platform.desired);
 	json_decref(run.platform.ports);
 	json_decref(run.platform.memory);
+	free(run.preflight);
 	free(run.dir);
 	free(run.shared);
 }

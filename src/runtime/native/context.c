@@ -12,6 +12,10 @@ int mill_native_open(struct mill_layout *l, struct mill_platform *p, struct mill
 {
 	if (strcmp(p->target, "native") != 0)
 		return mill_fail_usage(err, "platform %s runs on %s, not natively", p->name, p->target);
+	/* Specs name the services' user, so it is there before a plan that will be carried out is made. */
+	int r = l->root && p->lock_fd >= 0 ? mill_layout_ensure_user(l, err) : 0;
+	if (r < 0)
+		return r;
 	struct mill_native *n = mill_xcalloc(1, sizeof(*n));
 	n->layout = l;
 	n->p = p;

@@ -54,11 +54,15 @@ static void source_release(struct source *s)
 	free(s->dir);
 }
 
-/* Offset of the n-th line from the end of a file, or -1 when it has fewer; *count grows by those it has. */
+/*
+ * Offset of the n-th whole line from the end of a file, or -1 when it has fewer; *count grows by those it has.
+ * The last newline ends the last whole line; each one before it begins a line, and so does the file itself.
+ */
 static off_t nth_from_end(int fd, size_t n, size_t *count)
 {
 	char block[8192];
 	struct stat st;
+	bool any = false;
 	if (fstat(fd, &st) < 0)
 		return -1;
 	for (off_t end = st.st_size; end > 0;) {
@@ -66,12 +70,16 @@ static off_t nth_from_end(int fd, size_t n, size_t *count)
 		ssize_t got = pread(fd, block, (size_t)(end - begin), begin);
 		if (got <= 0)
 			return -1;
-		for (ssize_t i = got - 1; i >= 0; i--)
-			if (block[i] == '\n' && begin + i + 1 < st.st_size && ++*count == n)
+		for (ssize_t i = got - 1; i >= 0; i--) {
+			if (block[i] != '\n')
+				continue;
+			if (any && ++*count == n)
 				return begin + i + 1;
+			any = true;
+		}
 		end = begin;
 	}
-	return -1;
+	return any && ++*count == n ? 0 : -1;
 }
 
 static void begin_at(struct source *s, size_t part, off_t offset, int whence)
@@ -91,9 +99,6 @@ static void skip_to_tail(struct source *s, size_t tail)
 	}
 	for (size_t i = s->n_parts; i-- > 0;) {
 		off_t at = nth_from_end(s->parts[i], tail, &count);
-		struct stat st;
-		if (at < 0 && fstat(s->parts[i], &st) == 0 && st.st_size > 0 && ++count >= tail)
-			at = 0; /* its first line has no newline before it */
 		if (at >= 0) {
 			begin_at(s, i, at, SEEK_SET);
 			return;

@@ -2,7 +2,8 @@
  * The native runtime of one platform: supervised processes on this machine.
  * A `struct mill_native` ties a platform to its store and its daemon's
  * programs; planner, executor, hooks and operations all take it.  Opening
- * changes nothing.  Used by many threads at once during a run of the engine.
+ * changes nothing, save that root's service user is made when the platform is
+ * locked (so lock first when a plan is to be carried out).  Used by many threads at once during a run of the engine.
  *
  *	struct mill_native *n;
  *	mill_native_open(&layout, platform, &n, err);

@@ -115,7 +115,7 @@ int mill_ops_env(struct mill_native *n, json_t **ret, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv names = {0};
 	_cleanup_json_ json_t *all = json_object();
-	_cleanup_wipe_ json_t *resolved = NULL;
+	_cleanup_json_ json_t *resolved = NULL; /* its strings live on in the result */
 	int r = mill_native_components(n, &names, err);
 	if (r < 0)
 		return r;

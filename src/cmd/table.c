@@ -33,6 +33,16 @@ const char *const mill_command_groups[] = {
 };
 
 const struct mill_command *const mill_commands[] = {
-	&mill_cmd_completion,   &mill_cmd_version,
+	&mill_cmd_up,	       &mill_cmd_plan,	       &mill_cmd_status,     &mill_cmd_down,
+	&mill_cmd_destroy,     &mill_cmd_wait,	       &mill_cmd_platform,   &mill_cmd_enable,
+	&mill_cmd_disable,
+	&mill_cmd_start,       &mill_cmd_stop,	       &mill_cmd_restart,    &mill_cmd_logs,
+	&mill_cmd_events,      &mill_cmd_test,
+	&mill_cmd_open,	       &mill_cmd_credentials,  &mill_cmd_env,	     &mill_cmd_exec,
+	&mill_cmd_shell,       &mill_cmd_data,	       &mill_cmd_repo,
+	&mill_cmd_install,     &mill_cmd_uninstall,    &mill_cmd_store,
+	&mill_cmd_init,	       &mill_cmd_validate,     &mill_cmd_graph,	     &mill_cmd_flavour,
+	&mill_cmd_component,   &mill_cmd_target,
+	&mill_cmd_doctor,      &mill_cmd_completion,   &mill_cmd_self_install, &mill_cmd_version,
 	&mill_cmd_help,	       &mill_cmd_complete,     &mill_cmd_proxy,	     NULL,
 };

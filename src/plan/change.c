@@ -13,6 +13,12 @@ struct changes {
 	size_t n;
 };
 
+/* Both absent is the same, too. */
+static bool same(const json_t *a, const json_t *b)
+{
+	return a == b || (a && b && json_equal(a, b));
+}
+
 static void say(struct changes *c, const char *fmt, ...) MILL_PRINTF(2, 3);
 static void say(struct changes *c, const char *fmt, ...)
 {
@@ -46,7 +52,7 @@ static const char *rotated(const json_t *a, const json_t *b)
 	json_array_foreach((json_t *)a, i, x) {
 		const json_t *y = json_array_get(b, i);
 
-		if (json_equal(x, y))
+		if (same(x, y))
 			continue;
 		if (!json_is_object(x) || !json_is_object(y) ||
 		    !mill_streq(mill_json_get_string(x, "secret", ""), mill_json_get_string(y, "secret", "-")))
@@ -88,7 +94,7 @@ static void compare_ports(struct changes *c, const json_t *a, const json_t *b)
 
 		if (!old)
 			say(c, "port %s %lld added", key, (long long)json_integer_value(v));
-		else if (!json_equal(old, v))
+		else if (!same(old, v))
 			say(c, "port %s %lld -> %lld", key, (long long)json_integer_value(old),
 			    (long long)json_integer_value(v));
 	}
@@ -155,7 +161,7 @@ static void compare_commands(struct changes *c, const json_t *a, const json_t *b
 {
 	size_t n = json_array_size(a), k = json_array_size(b);
 
-	if (json_equal(a, b))
+	if (same(a, b))
 		return;
 	if (c->n) {
 		say(c, "command changed");
@@ -180,7 +186,7 @@ static void compare_software(struct changes *c, const json_t *a, const json_t *b
 {
 	const char *was = mill_json_get_string(a, "component_version", ""), *is = mill_json_get_string(b, "component_version", "");
 
-	if (json_equal(json_object_get(a, "store_entries"), json_object_get(b, "store_entries")))
+	if (same(json_object_get(a, "store_entries"), json_object_get(b, "store_entries")))
 		return;
 	if (!mill_streq(was, is))
 		say(c, "version %s -> %s", was, is);
@@ -199,9 +205,8 @@ char *mill_change_describe(const json_t *a, const json_t *b)
 	compare_maps(&c, "environment", json_object_get(a, "environment"), json_object_get(b, "environment"));
 	compare_files(&c, json_object_get(a, "files"), json_object_get(b, "files"), false);
 	compare_maps(&c, "source", json_object_get(a, "sources"), json_object_get(b, "sources"));
-	if (!json_equal(json_object_get(a, "user"), json_object_get(b, "user")))
-		if (json_object_get(a, "user") || json_object_get(b, "user"))
-			say(&c, "user changed");
+	if (!same(json_object_get(a, "user"), json_object_get(b, "user")))
+		say(&c, "user changed");
 	if (!mill_streq(mill_json_get_string(a, "cwd", ""), mill_json_get_string(b, "cwd", "")))
 		say(&c, "working folder changed");
 	compare_commands(&c, json_object_get(a, "command"), json_object_get(b, "command"));
@@ -229,13 +234,13 @@ char *mill_change_describe_rest(const json_t *a, const json_t *b)
 
 	compare_memory(&c, a, b);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(probes); i++)
-		if (!json_equal(json_object_get(json_object_get(a, "probes"), probes[i]),
+		if (!same(json_object_get(json_object_get(a, "probes"), probes[i]),
 				json_object_get(json_object_get(b, "probes"), probes[i])))
 			say(&c, "%s changed", probes[i]);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(keys); i++) {
 		const json_t *x = json_object_get(a, keys[i].key), *y = json_object_get(b, keys[i].key);
 
-		if ((x || y) && !json_equal(x, y))
+		if (!same(x, y))
 			say(&c, "%s changed", keys[i].said);
 	}
 	return said(&c);

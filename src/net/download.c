@@ -126,7 +126,11 @@ static void configure(struct transfer *t)
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
-	curl_easy_setopt(c, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)t->start);
+	/* Not RESUME_FROM: with that, a server without ranges is an error of libcurl's. */
+	char range[32];
+	snprintf(range, sizeof(range), "%llu-", (unsigned long long)t->start);
+	if (t->start)
+		curl_easy_setopt(c, CURLOPT_RANGE, range);
 	if (ca && *ca)
 		curl_easy_setopt(c, CURLOPT_CAINFO, ca);
 	if (ca_dir && *ca_dir)

@@ -53,6 +53,11 @@ static int closure(struct mill_step_ctx *x, const struct mill_apt *apt, const st
 	mill_strv_add(&args, "--print-uris");
 	mill_strv_add(&args, "--yes");
 	mill_strv_add(&args, "--no-install-recommends");
+	/* A package that is in the archives already would not be named. */
+	_cleanup_free_ char *empty = mill_relock_work(x, err);
+	if (!empty)
+		return -err->code;
+	mill_strv_addf(&args, "-o=Dir::Cache::archives=%s", empty);
 	/* SHA256, not the MD5 that old indexes also have. */
 	mill_strv_add(&args, "-o=Acquire::ForceHash=SHA256");
 	for (size_t i = 0; i < packages->n; i++)
@@ -103,6 +108,8 @@ int mill_relock_debian(struct mill_step_ctx *x, struct mill_error *err)
 			mill_strv_addf(&lines, "%s %s %s=%s sha256:%s %llu %s", p->suite, p->arch, p->name, p->version,
 				       p->sha256, (unsigned long long)p->size, p->pool);
 	}
+	if (lines.n == 0)
+		return mill_fail(err, EIO, "nothing is left to install");
 	mill_strv_sort(&lines);
 	_cleanup_free_ char *joined = mill_strv_join(&lines, "\n");
 	_cleanup_free_ char *text = mill_xasprintf("%s\n", joined);

@@ -80,7 +80,9 @@ int mill_store_lock(const struct mill_store *s, const char *key, bool shared, in
 {
 	_cleanup_free_ char *path = lock_path(s, key);
 	int r = mill_lock_wait(path, shared, timeout_ms, ret_fd, err);
-	return r < 0 ? mill_error_wrap(err, "lock the store entry %s", key) : 0;
+	if (r < 0)
+		mill_error_wrap(err, "lock the store entry %s", key);
+	return r; /* callers without err tell a held lock by it */
 }
 
 /* True while a shim, or an install, holds the key's lock. */

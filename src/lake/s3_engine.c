@@ -230,8 +230,10 @@ static bool wait_and_act(struct mill_s3_engine *e, uint64_t due, bool ticks)
 {
 	int running;
 	if (e->timer_due_ns <= mill_now_ns()) {
+		/* This may end a transfer: its message is to be read before anything is waited for. */
 		e->timer_due_ns = UINT64_MAX;
 		curl_multi_socket_action(e->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		return false;
 	}
 	int n = poll(e->fds, (nfds_t)e->n_fds, poll_timeout(e, due, ticks));
 	if (n <= 0)

@@ -1,15 +1,21 @@
 /* Several engines on one list of tasks; see s3.h. */
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "lake/s3.h"
+
+#define TICK_NS 100000000 /* how often the owner hears of a run's progress */
 
 struct pool {
 	const struct mill_s3_work *w;
 	struct mill_s3_conf *conf;
 	size_t n_tasks;
 	atomic_size_t next_task;
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* a worker did */
+	unsigned running;     /* other workers, under the lock */
 };
 
 struct worker {
@@ -62,8 +68,35 @@ static void work(struct worker *k, bool ticks)
 
 static void *worker_main(void *arg)
 {
-	work(arg, false);
+	struct worker *k = arg;
+	work(k, false);
+	pthread_mutex_lock(&k->pool->lock);
+	k->pool->running--;
+	pthread_cond_signal(&k->pool->ended);
+	pthread_mutex_unlock(&k->pool->lock);
 	return NULL;
+}
+
+/* The caller's thread has nothing left to send and goes on ticking until the others end. */
+static void await_workers(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->running > 0) {
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += TICK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		int r = pthread_cond_timedwait(&p->ended, &p->lock, &until);
+		if (r == ETIMEDOUT && p->w->tick) {
+			pthread_mutex_unlock(&p->lock);
+			p->w->tick(p->w->arg);
+			pthread_mutex_lock(&p->lock);
+		}
+	}
+	pthread_mutex_unlock(&p->lock);
 }
 
 static struct mill_s3_engine *engine_at(struct mill_lake *lake, unsigned i)
@@ -83,7 +116,13 @@ struct mill_s3_engine *mill_s3_first_engine(struct mill_lake *lake)
 int mill_s3_pool_run(struct mill_lake *lake, size_t n_tasks, const struct mill_s3_work *w,
 		     struct mill_error *err)
 {
-	struct pool pool = {.w = w, .conf = &lake->conf, .n_tasks = n_tasks};
+	struct pool pool = {.w = w, .conf = &lake->conf, .n_tasks = n_tasks,
+			    .lock = PTHREAD_MUTEX_INITIALIZER};
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool.ended, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	struct worker workers[MILL_S3_THREADS_MAX] = {0};
 	unsigned n = lake->conf.threads;
 	if (n > n_tasks)
@@ -96,13 +135,18 @@ int mill_s3_pool_run(struct mill_lake *lake, size_t n_tasks, const struct mill_s
 	unsigned started = 1;
 	for (unsigned i = 0; i < n; i++)
 		workers[i] = (struct worker){.pool = &pool, .engine = engine_at(lake, i)};
+	pthread_mutex_lock(&pool.lock);
 	while (started < n && pthread_create(&workers[started].thread, NULL, worker_main,
 					     &workers[started]) == 0)
 		started++;
+	pool.running = started - 1;
+	pthread_mutex_unlock(&pool.lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	work(&workers[0], true);
+	await_workers(&pool);
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(workers[i].thread, NULL);
+	pthread_cond_destroy(&pool.ended);
 	/* The first cause wins over the cancellations that it brought about. */
 	int result = 0;
 	for (unsigned i = 0; i < started; i++) {

@@ -176,7 +176,8 @@ int mill_lake_state_open(struct mill_lake_state *s, const char *path, const char
 			 const char *bucket, const char *prefix, bool for_writing,
 			 struct mill_error *err)
 {
-	*s = (struct mill_lake_state){.fd = -1, .lock_fd = -1, .records = {.free_value = free_record}};
+	*s = (struct mill_lake_state){.fd = -1, .lock_fd = -1, .synced_ns = mill_now_ns(),
+				      .records = {.free_value = free_record}};
 	mill_strbuf_init(&s->pending, 0);
 	s->folder = mill_xstrdup(folder);
 	s->bucket = mill_xstrdup(bucket);

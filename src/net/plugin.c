@@ -21,7 +21,9 @@ static const struct mill_net_api api = {
 	.get = mill_lake_get,
 	.cat = mill_lake_cat,
 	.remove = mill_lake_remove,
+	.get_file = mill_lake_get_file,
 	.push = mill_lake_push,
+	.pull = mill_lake_pull,
 	.diff = mill_lake_diff,
 };
 

@@ -117,6 +117,24 @@ static int start_daemon(const char *platform_dir, const struct mill_daemon_start
 	return mill_error_hint(err, "See %s/run/daemon.log.", platform_dir);
 }
 
+/* Connects once a daemon that somebody else may have started listens; -ENOENT: nobody is at it. */
+static int await_other(const char *platform_dir, struct mill_client **ret, struct mill_error *err)
+{
+	_cleanup_free_ char *lock = mill_daemon_path(platform_dir, "daemon.lock");
+	for (int i = 0; i < BUSY_TRIES; i++) {
+		int fd = -1, rc = mill_client_connect(platform_dir, ret, err);
+		if (rc == 0 || (rc != -ENOENT && rc != -ECONNREFUSED))
+			return rc;
+		mill_error_release(err);
+		if (mill_lock_try(lock, false, &fd, NULL) == 0) {
+			close(fd);
+			return -ENOENT;
+		}
+		mill_sleep_ms(50);
+	}
+	return -ENOENT;
+}
+
 int mill_daemon_ensure(const char *platform_dir, const struct mill_daemon_start *how, int cancel_fd,
 		       struct mill_client **ret, struct mill_error *err)
 {
@@ -125,30 +143,26 @@ int mill_daemon_ensure(const char *platform_dir, const struct mill_daemon_start 
 		return rc;
 	_cleanup_free_ char *run_dir = mill_path_join(platform_dir, "run");
 	rc = mill_mkdir_p(run_dir, 0700, err);
-	if (rc < 0)
-		return rc;
-	_cleanup_error_ struct mill_error start_err = {0};
-	int started = start_daemon(platform_dir, how, cancel_fd, &start_err);
-	if (started == -ECANCELED)
-		return mill_fail(err, ECANCELED, "interrupted");
-	/* Not started: another caller or a shim may have been quicker; its daemon will do. */
-	for (int i = 0; i < (started < 0 ? BUSY_TRIES : 1); i++) {
-		rc = mill_client_connect(platform_dir, ret, err);
-		if (rc == 0 || (rc != -ENOENT && rc != -ECONNREFUSED))
-			return rc;
-		_cleanup_free_ char *lock = mill_daemon_path(platform_dir, "daemon.lock");
-		int fd = -1;
-		if (started < 0 && mill_lock_try(lock, false, &fd, NULL) == 0) {
-			close(fd); /* nobody is at it */
-			break;
-		}
-		mill_sleep_ms(50);
-	}
-	if (started < 0) {
+	/* Again: one that was on its way out may have stood in the way of ours. */
+	for (int tries = 0; rc == 0 && tries < START_TRIES; tries++) {
+		_cleanup_error_ struct mill_error start_err = {0};
+		int started = start_daemon(platform_dir, how, cancel_fd, &start_err);
 		mill_error_release(err);
-		*err = start_err;
-		start_err = (struct mill_error){0};
-		return started;
+		if (started == 0)
+			return mill_client_connect(platform_dir, ret, err);
+		if (started == -ECANCELED)
+			return mill_fail(err, ECANCELED, "interrupted");
+		/* Another caller or a shim may have been quicker; its daemon will do. */
+		int other = await_other(platform_dir, ret, err);
+		if (other != -ENOENT)
+			return other;
+		if (tries + 1 == START_TRIES) {
+			rc = started;
+			if (err) {
+				*err = start_err;
+				start_err = (struct mill_error){0};
+			}
+		}
 	}
 	return rc;
 }

@@ -22,6 +22,7 @@
 #include "daemon/jobs.h"
 #include "daemon/paths.h"
 
+#define DOWN_TEXT "down\n"   /* in the lock file, after a deliberate end: who waited for the lock gives up */
 #define LOCK_WAIT_MS 3000 /* shims look at the lock for an instant */
 #define LOG_MAX	     ((off_t)1 << 20)
 
@@ -85,6 +86,21 @@ static void write_lock_text(int fd, pid_t pid, uint64_t start, const char *more)
 		perror("run/daemon.lock");
 }
 
+static bool says_down(int fd)
+{
+	char text[160];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, "\n" DOWN_TEXT);
+}
+
+/* A lock on a file that destroy removed protects nothing. */
+static bool is_current(int fd, const char *path)
+{
+	struct stat a, b;
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
 static int take_lock(const struct options *o, int *ret_fd, struct mill_error *err)
 {
 	_cleanup_free_ char *path = mill_daemon_path(o->platform_dir, "daemon.lock");
@@ -92,7 +108,26 @@ static int take_lock(const struct options *o, int *ret_fd, struct mill_error *er
 		*ret_fd = o->lock_fd;
 		return 0;
 	}
-	return mill_lock_wait(path, false, LOCK_WAIT_MS, ret_fd, err);
+	/* Not mill_lock_wait(): that writes its own text over the one we want to read. */
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return mill_fail_errno(err, errno, "%s", path);
+	unsigned waited_ms = 0;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return mill_fail_errno(err, errno, "%s", path);
+		if (waited_ms >= LOCK_WAIT_MS)
+			return mill_fail(err, EBUSY, "%s is locked by another process", path);
+		mill_sleep_ms(10);
+		waited_ms += 10;
+	}
+	if (waited_ms && says_down(fd)) /* whoever started us meant it for before that */
+		return mill_fail(err, ESTALE, "the platform was taken down meanwhile");
+	if (!is_current(fd, path))
+		return mill_fail(err, ESTALE, "the platform was destroyed meanwhile");
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
 }
 
 static int write_daemon_json(const struct mill_daemon *d, struct mill_error *err)
@@ -178,7 +213,7 @@ static int run(const struct options *o, struct mill_daemon *d, int lock_fd)
 	bool go_on = !d->going_down;
 	mill_journal_write(&d->journal, "daemon", NULL, write_exiting, &go_on);
 	/* A successor is on its way: the shims give it time. */
-	write_lock_text(lock_fd, d->pid, d->start, go_on ? "leaving\n" : "");
+	write_lock_text(lock_fd, d->pid, d->start, go_on ? "leaving\n" : DOWN_TEXT);
 	event_free(term);
 	event_free(interrupt);
 	return 0;
@@ -200,7 +235,7 @@ static void prepare(const char *platform_dir)
 	mallopt(M_MMAP_THRESHOLD, 64 << 10);
 	mallopt(M_TRIM_THRESHOLD, 32 << 10);
 	event_set_log_callback(on_library_message);
-	mill_mkdir_p(run_dir, 0700, NULL);
+	(void)mkdir(run_dir, 0700); /* not -p: a platform that was destroyed meanwhile does not come back */
 	open_log(platform_dir);
 	if (chdir("/") < 0)
 		perror("/");
@@ -220,7 +255,7 @@ int main(int argc, char **argv)
 	struct options o;
 	struct mill_daemon d;
 	_cleanup_error_ struct mill_error err = {0};
-	int lock_fd;
+	int lock_fd = -1;
 	if (parse_options(argc, argv, &o) < 0) {
 		fputs("usage: data-mill-daemon [--shim PATH] [--adopt-only] PLATFORM_DIR (absolute)\n", stderr);
 		return MILL_EXIT_USAGE;

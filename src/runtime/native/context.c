@@ -20,6 +20,7 @@ int mill_native_open(struct mill_layout *l, struct mill_platform *p, struct mill
 	n->layout = l;
 	n->p = p;
 	pthread_mutex_init(&n->lock, NULL);
+	pthread_mutex_init(&n->daemon_lock, NULL);
 	*ret = n;
 	return 0;
 }
@@ -35,6 +36,7 @@ struct mill_native *mill_native_close(struct mill_native *n)
 	free(n->daemon);
 	free(n->shim);
 	pthread_mutex_destroy(&n->lock);
+	pthread_mutex_destroy(&n->daemon_lock);
 	free(n);
 	return NULL;
 }
@@ -102,13 +104,15 @@ int mill_native_client(struct mill_native *n, bool start, int cancel_fd, struct 
 {
 	if (!start)
 		return mill_client_connect(n->p->dir, ret, err);
-	pthread_mutex_lock(&n->lock);
+	/* One thread at a time: daemons that lose the race for the lock would queue behind the one that won it. */
+	pthread_mutex_lock(&n->daemon_lock);
 	int r = find_programs(n, err);
-	pthread_mutex_unlock(&n->lock);
-	if (r < 0)
-		return r;
-	const struct mill_daemon_start how = {.daemon = n->daemon, .shim = n->shim};
-	return mill_daemon_ensure(n->p->dir, &how, cancel_fd, ret, err);
+	if (r == 0) {
+		const struct mill_daemon_start how = {.daemon = n->daemon, .shim = n->shim};
+		r = mill_daemon_ensure(n->p->dir, &how, cancel_fd, ret, err);
+	}
+	pthread_mutex_unlock(&n->daemon_lock);
+	return r;
 }
 
 /* ---- records ---- */

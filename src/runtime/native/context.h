@@ -20,7 +20,8 @@ struct mill_native {
 	json_t *live;             /* id -> {state, fingerprint, reason} as the daemon or the shims say; NULL: not asked */
 	const struct mill_plan *plan; /* while it runs */
 	bool offline;
-	pthread_mutex_t lock;     /* desired, records, store and libexec while threads run */
+	pthread_mutex_t lock;     /* desired, records and store while threads run */
+	pthread_mutex_t daemon_lock; /* starting the daemon */
 };
 
 int mill_native_store(struct mill_native *n, struct mill_store **ret, struct mill_error *err); /* borrowed */

@@ -1,6 +1,10 @@
 /* Names, start, stop, restart, wait, down. */
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include "runtime/native/ops.h"
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -8,6 +12,8 @@
 #include "runtime/native/edges.h"
 #include "runtime/native/live.h"
 #include "spec/spec.h"
+
+#define DAEMON_END_MS 10000
 
 /* ---- names ---- */
 
@@ -266,6 +272,20 @@ static int forget_wanted(struct mill_native *n, struct mill_error *err)
 	return changed ? mill_platform_save_desired(n->p, err) : 0;
 }
 
+/* It answers before it ends; until it has, the platform is not down. */
+static int wait_for_daemon_end(const struct mill_native *n, struct mill_error *err)
+{
+	_cleanup_free_ char *path = mill_path_join(n->p->dir, "run/daemon.lock");
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC); /* read: what it wrote last stays */
+	for (unsigned waited_ms = 0; fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0; waited_ms += 5) {
+		if (waited_ms >= DAEMON_END_MS)
+			return mill_fail(err, ETIMEDOUT, "platform %s: all services are stopped, its daemon does not end",
+					 n->p->name);
+		mill_sleep_ms(5);
+	}
+	return 0;
+}
+
 int mill_ops_down(struct mill_native *n, const struct mill_ops_watch *w, struct mill_error *err)
 {
 	int cancel_fd = w ? w->cancel_fd : -1;
@@ -286,6 +306,8 @@ int mill_ops_down(struct mill_native *n, const struct mill_ops_watch *w, struct 
 		mill_client_close(c);
 		mill_live_forget(n);
 	}
+	if (r == 0)
+		r = wait_for_daemon_end(n, err);
 	return r < 0 ? r : forget_wanted(n, err);
 }
 

@@ -15,6 +15,7 @@
 enum {
 	START_TIMEOUT_MS = 20000, /* adoption may first have to end survivors */
 	BUSY_TRIES = 100,	  /* another caller's daemon is starting, 50 ms apart */
+	START_TRIES = 3,
 };
 
 static const char *const kept_variables[] = {"HOME", "USER", "LOGNAME", "LANG", "XDG_RUNTIME_DIR", "TZ"};

@@ -161,6 +161,28 @@ static void check_service(const struct checker *k, const struct mill_service *s)
 }
 
 /* ---- capabilities ---- */
+
+/* What no manifest provides can never be bound. An optional one may come with a component of another project. */
+static void check_providers(const struct checker *k, const struct mill_model *m)
+{
+	const struct mill_component *c = k->c;
+	for (size_t i = 0; i < c->n_requires; i++) {
+		const char *wanted = c->requires[i].capability, *names[256];
+		size_t n = 0;
+		bool found = c->requires[i].optional || provided(c, wanted);
+		for (size_t j = 0; j < m->n_known && !found; j++) {
+			const struct mill_component *other = m->known[j];
+			found = provided(other, wanted) != NULL;
+			for (size_t v = 0; v < other->n_provides && n < MILL_ARRAY_LEN(names); v++)
+				names[n++] = other->provides[v].name;
+		}
+		if (!found)
+			mill_diag_suggest(mill_diag_error(k->r->diags, c->requires[i].mark,
+							  "requires: no component provides '%s'", wanted),
+					  wanted, names, n);
+	}
+}
+
 static void check_capabilities(const struct checker *k)
 {
 	const struct mill_component *c = k->c;
@@ -265,6 +287,7 @@ void mill_manifest_check(struct mill_reader *r, const struct mill_model *m,
 	struct mill_scope scope = {.r = r, .model = m, .component = c, .strict = r->strict};
 	check_whole(&k);
 	check_capabilities(&k);
+	check_providers(&k, m);
 	check_references(&k);
 	for (size_t i = 0; i < c->n_services; i++)
 		check_service(&k, &c->services[i]);

@@ -88,6 +88,7 @@ int mill_ops_status(struct mill_native *n, bool memory, json_t **ret, struct mil
 	int r = mill_native_components(n, &names, err);
 	if (r < 0)
 		return r;
+	mill_live_forget(n); /* what a plan saw before its actions ran is old */
 	if (memory)
 		mill_processes_read(&processes);
 	json_t *components = json_array();

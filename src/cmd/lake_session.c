@@ -60,11 +60,15 @@ void mill_lake_session_end(struct mill_lake_session *s)
 char *mill_lake_session_state(const struct mill_lake_session *s, const struct mill_lake_target *t)
 {
 	char digest[MILL_SHA256_HEX];
+	size_t n = strlen(t->prefix);
 
 	/* The whole bucket's is the one that `up` keeps when it publishes data/. */
 	if (!*t->prefix)
 		return mill_xasprintf("%s/lake/%s.json", s->ctx.platform->dir, t->bucket);
-	mill_sha256(t->prefix, strlen(t->prefix), digest);
+	/* "a/b" and "a/b/" are one place. */
+	while (n && t->prefix[n - 1] == '/')
+		n--;
+	mill_sha256(t->prefix, n, digest);
 	return mill_xasprintf("%s/lake/%s.%.16s.json", s->ctx.platform->dir, t->bucket, digest);
 }
 

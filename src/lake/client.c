@@ -184,23 +184,30 @@ int mill_lake_head(struct mill_lake *lake, const char *bucket, const char *key,
 	return 0;
 }
 
+/* What was sent or arrived against the ETag, where that is an MD5. */
+static int check_md5(const struct mill_s3_call *c, struct mill_error *err)
+{
+	if (c->encrypted || strlen(c->etag) != 32 ||
+	    strspn(c->etag, "0123456789abcdefABCDEF") != 32 || strcasecmp(c->etag, c->md5) == 0)
+		return 0;
+	return mill_fail(err, EBADMSG, "%s/%s is damaged: the MD5 is %s, the ETag %s", c->bucket,
+			 c->key, c->md5, c->etag);
+}
+
 int mill_lake_put(struct mill_lake *lake, const char *bucket, const char *key, const void *data,
 		  size_t len, const char *content_type, struct mill_error *err)
 {
 	struct simple s = {.method = "PUT", .bucket = bucket, .key = key, .body = data,
 			   .body_len = len, .out_fd = -1,
 			   .content_type = content_type ? content_type : mill_lake_content_type(key)};
-	return run_simple(lake, &s, NULL, err);
-}
-
-/* What arrived against the ETag, where that is an MD5. */
-static int check_md5(const struct mill_s3_call *c, struct mill_error *err)
-{
-	if (c->encrypted || strlen(c->etag) != 32 ||
-	    strspn(c->etag, "0123456789abcdefABCDEF") != 32 || strcasecmp(c->etag, c->md5) == 0)
-		return 0;
-	return mill_fail(err, EBADMSG, "%s/%s is damaged: its MD5 is %s, its ETag %s", c->bucket,
-			 c->key, c->md5, c->etag);
+	struct mill_s3_digest d;
+	struct mill_s3_call *c;
+	int r = run_simple(lake, &s, &c, err);
+	if (r < 0)
+		return r;
+	mill_s3_hash(c->hasher, data, len, &d);
+	mill_s3_hex(d.md5, sizeof(d.md5), c->md5);
+	return check_md5(c, err);
 }
 
 int mill_lake_get(struct mill_lake *lake, const char *bucket, const char *key, size_t max,
@@ -237,7 +244,7 @@ int mill_lake_put_file(struct mill_lake *lake, const char *bucket, const char *k
 {
 	struct mill_lake_upload u = {.path = path, .key = key, .fd = -1};
 	struct mill_lake_upload_set set = {
-		.bucket = bucket, .dir_fd = AT_FDCWD, .items = &u, .n = 1};
+		.bucket = bucket, .dir_fd = AT_FDCWD, .follow = true, .items = &u, .n = 1};
 	int r = mill_lake_upload_all(lake, &set, err);
 	free(u.upload_id);
 	if (r == 0 && u.result < 0) {

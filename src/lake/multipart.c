@@ -4,7 +4,6 @@
  * part is there.  A file that fails is aborted, so that the server keeps no
  * parts of it; a cancelled one stays, to be resumed.
  */
-#include <fcntl.h>
 #include <strings.h>
 #include <sys/stat.h>
 
@@ -45,18 +44,12 @@ struct batch {
 static int open_large(struct mill_lake_upload_set *set, struct mill_lake_large *l,
 		      struct mill_lake_upload *u, struct mill_error *err)
 {
-	struct stat st;
 	l->u = u;
 	u->large = l;
-	u->fd = openat(set->dir_fd, u->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (u->fd < 0)
-		return mill_fail_errno(err, errno, "open %s", u->path);
-	if (fstat(u->fd, &st) < 0)
-		return mill_fail_errno(err, errno, "stat %s", u->path);
-	u->size = (uint64_t)st.st_size;
-	u->ino = st.st_ino;
-	u->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	if (!S_ISREG(st.st_mode) || u->size == 0)
+	int r = mill_lake_upload_open(set, u, err);
+	if (r < 0)
+		return r;
+	if (u->size == 0)
 		return mill_fail(err, ESTALE, "%s changed while it was read", u->path);
 	l->part_size = mill_s3_part_size(u->upload_id ? u->resume_part_size : set->conf->part_size,
 					 u->size);

@@ -82,11 +82,12 @@ static bool same_stat(const struct mill_lake_upload *u, const struct stat *st)
 	return now.size == u->size && now.ino == u->ino && now.mtime_ns == u->mtime_ns;
 }
 
-static int open_item(struct mill_lake_upload_set *set, struct mill_lake_upload *u,
-		     struct mill_error *err)
+int mill_lake_upload_open(struct mill_lake_upload_set *set, struct mill_lake_upload *u,
+			  struct mill_error *err)
 {
 	struct stat st;
-	u->fd = openat(set->dir_fd, u->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (set->follow ? 0 : O_NOFOLLOW);
+	u->fd = openat(set->dir_fd, u->path, flags);
 	if (u->fd < 0)
 		return mill_fail_errno(err, errno, "open %s", u->path);
 	if (fstat(u->fd, &st) < 0)
@@ -170,7 +171,7 @@ static int small_next(void *arg, struct mill_s3_call *c)
 	atomic_store(&set->current, u->path);
 	u->fd = -1;
 	u->started = true;
-	int r = open_item(set, u, &err);
+	int r = mill_lake_upload_open(set, u, &err);
 	if (r == 0 && u->size > set->conf->part_size) {
 		close(u->fd);
 		u->fd = -1;
@@ -236,7 +237,7 @@ static bool small_done(void *arg, struct mill_s3_call *c, int result, struct mil
 		u->conditional = false;
 		mill_s3_call_reset(c);
 		_cleanup_error_ struct mill_error failed = {0};
-		result = open_item(set, u, &failed);
+		result = mill_lake_upload_open(set, u, &failed);
 		if (result == 0)
 			result = fill_put(set, u, c, &failed);
 		c->user = u;

@@ -43,6 +43,7 @@ struct mill_lake_upload {
 struct mill_lake_upload_set {
 	const char *bucket;
 	int dir_fd;
+	bool follow; /* a file named by hand may be a link */
 	struct mill_lake_upload *items;
 	size_t n;
 	/* Called under the set's lock, from any thread; may be NULL. */
@@ -73,7 +74,10 @@ void mill_lake_upload_finish(struct mill_lake_upload_set *set, struct mill_lake_
 			     int result, struct mill_error *err);
 int mill_lake_upload_large(struct mill_lake *lake, struct mill_lake_upload_set *set,
 			   struct mill_error *err);
-/* Content-Type, and If-Match or If-None-Match as the item says. */
+/* Opens the item's file, which must be regular, and notes its size, time and inode. */
+int mill_lake_upload_open(struct mill_lake_upload_set *set, struct mill_lake_upload *u,
+			  struct mill_error *err);
+/* If-Match or If-None-Match as the item says. */
 void mill_lake_upload_headers(struct mill_s3_call *c, const struct mill_lake_upload *u);
 /* "a/b.csv" -> "text/csv" */
 const char *mill_lake_content_type(const char *key);

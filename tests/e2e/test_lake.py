@@ -180,19 +180,16 @@ def test_one_push_at_a_time(lake, bucket, tmp_path):
 
 def test_keys_that_lead_out_are_refused(lake, bucket, tmp_path):
     lake.data("mb", bucket)
-    tried = ["../evil", "a//b", "/abs", "ok"]
-    stored = []
-    for key in tried:
+    for key in ["../evil", "a//b", "/abs", "ok"]:
         try:
             lake.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
-            stored.append(key)
         except ClientError:
-            pass  # the server refuses it already
+            pass  # the server refuses it already, or (over plain files) makes another key of it
     folder = tmp_path / "deep" / "f"
     folder.parent.mkdir()
     result = lake.data("pull", bucket, folder, "--json", check=False)
-    assert files(folder) == {"ok": b"x"}, result
-    assert files(tmp_path) == {"deep/f/ok": b"x"}
+    assert files(folder)["ok"] == b"x", result
+    assert all(name.startswith("deep/f/") for name in files(tmp_path))
 
 
 def test_small_commands(lake, bucket, tmp_path):

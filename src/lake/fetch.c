@@ -108,6 +108,25 @@ static bool same_file(const struct mill_lake_fetch *f, const struct stat *st)
 	       (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == f->old_mtime_ns;
 }
 
+/*
+ * Is the file what the ETag says?  The ranges of a large one were hashed as
+ * they came; if the object was sent in parts of the same size that settles it,
+ * otherwise the file is read back.
+ */
+static int verify(struct mill_lake_fetch_set *set, struct mill_lake_fetch *f,
+		  struct mill_s3_hasher *h, uint64_t size, const char *etag,
+		  enum mill_lake_same *ret_same)
+{
+	if (f->digests && f->n_ranges > 1) {
+		mill_s3_content_join(h, f->digests, f->n_ranges, set->conf->part_size, &f->content);
+		*ret_same = SAME_YES;
+		if (strcasecmp(f->content.etag, etag) == 0)
+			return 0;
+	}
+	return mill_lake_compare_etag(h, f->fd, size, etag, set->conf->part_size, &f->content,
+				      ret_same);
+}
+
 /* Compares with the ETag and renames into place. */
 static int install(struct mill_lake_fetch_set *set, struct mill_lake_fetch *f,
 		   struct mill_s3_hasher *h, const char *etag, bool encrypted,
@@ -117,8 +136,7 @@ static int install(struct mill_lake_fetch_set *set, struct mill_lake_fetch *f,
 	enum mill_lake_same same;
 	if (fstat(f->fd, &st) < 0)
 		return mill_fail_errno(err, errno, "stat %s", f->path);
-	int r = mill_lake_compare_etag(h, f->fd, (uint64_t)st.st_size, etag, set->conf->part_size,
-				       &f->content, &same);
+	int r = verify(set, f, h, (uint64_t)st.st_size, etag, &same);
 	if (r < 0)
 		return mill_fail_errno(err, -r, "read back %s", f->path);
 	if (same == SAME_NO && !encrypted) {
@@ -154,6 +172,8 @@ static void finish(struct mill_lake_fetch_set *set, struct mill_lake_fetch *f, i
 	if (f->dir_fd >= 0)
 		close(f->dir_fd);
 	f->fd = f->dir_fd = -1;
+	free(f->digests);
+	f->digests = NULL;
 	f->result = result;
 	if (result < 0) {
 		f->err = *err;
@@ -212,7 +232,6 @@ static bool small_done(void *arg, struct mill_s3_call *c, int result, struct mil
 struct range_batch {
 	struct mill_lake_fetch_set *set;
 	struct mill_lake_fetch *items[BATCH];
-	size_t n_ranges[BATCH];
 	size_t n;
 };
 
@@ -220,8 +239,8 @@ static int range_next(void *arg, struct mill_s3_call *c)
 {
 	struct range_batch *b = arg;
 	size_t k = c->task, i = 0;
-	while (k >= b->n_ranges[i])
-		k -= b->n_ranges[i++];
+	while (k >= b->items[i]->n_ranges)
+		k -= b->items[i++]->n_ranges;
 	struct mill_lake_fetch *f = b->items[i];
 	uint64_t part = b->set->conf->part_size;
 	if (atomic_load(&f->failed))
@@ -235,6 +254,7 @@ static int range_next(void *arg, struct mill_s3_call *c)
 	mill_s3_call_header(c, "If-Match", mill_s3_call_text(c, "\"%s\"", f->etag));
 	c->out_fd = f->fd;
 	c->out_offset = c->range_first;
+	c->task = k;
 	c->user = f;
 	return 1;
 }
@@ -247,6 +267,12 @@ static bool range_done(void *arg, struct mill_s3_call *c, int result, struct mil
 		result = mill_fail(err, EBADMSG, "%s: a range came incomplete", f->key);
 	if (c->status == 412)
 		result = mill_fail(err, EBADMSG, "%s changed in the lake while it was fetched", f->key);
+	if (result == 0) {
+		result = mill_s3_hash_range(c->hasher, f->fd, c->range_first, c->received,
+					    &f->digests[c->task]);
+		if (result < 0)
+			result = mill_fail_errno(err, -result, "read back %s", f->path);
+	}
 	if (result < 0) {
 		if (!atomic_exchange(&f->failed, true))
 			f->result = result, f->err = *err, *err = (struct mill_error){0};
@@ -278,7 +304,7 @@ static int fetch_batch(struct mill_lake *lake, struct range_batch *b, struct mil
 		.next = range_next, .done = range_done, .tick = range_tick, .arg = b};
 	size_t total = 0;
 	for (size_t i = 0; i < b->n; i++)
-		total += b->n_ranges[i];
+		total += b->items[i]->n_ranges;
 	int r = mill_s3_pool_run(lake, total, &w, err);
 	for (size_t i = 0; i < b->n; i++) {
 		struct mill_lake_fetch *f = b->items[i];
@@ -310,8 +336,9 @@ static int fetch_large(struct mill_lake *lake, struct mill_lake_fetch_set *set,
 				continue;
 			}
 			uint64_t part = set->conf->part_size;
-			b.n_ranges[b.n] = (size_t)((f->size + part - 1) / part);
-			atomic_store(&f->ranges_left, b.n_ranges[b.n]);
+			f->n_ranges = (size_t)((f->size + part - 1) / part);
+			f->digests = mill_xcalloc(f->n_ranges, sizeof(*f->digests));
+			atomic_store(&f->ranges_left, f->n_ranges);
 			b.items[b.n++] = f;
 		}
 		if (b.n)

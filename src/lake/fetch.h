@@ -38,6 +38,8 @@ struct mill_lake_fetch {
 	/* of the module */
 	int dir_fd, fd;
 	char temp[48];
+	struct mill_s3_digest *digests; /* of the ranges, owned; NULL: fetched at once */
+	size_t n_ranges;
 	atomic_size_t ranges_left;
 	atomic_bool failed;
 };

@@ -120,8 +120,8 @@ static void test_refusals(void **state)
 		"<!DOCTYPE a [<!ENTITY x \"y\">]><ListBucketResult><Name>&x;</Name></ListBucketResult>",
 		"<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated></ListBucketResult>",
 		"<ListBucketResult><Contents><Key>k</Key><Size>-1</Size></Contents></ListBucketResult>",
-		"<ListBucketResult><Contents><Key>k</Key><Size>99999999999999999999</Size></Contents>"
-		"</ListBucketResult>",
+		("<ListBucketResult><Contents><Key>k</Key><Size>99999999999999999999</Size></Contents>"
+		 "</ListBucketResult>"),
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(bad); i++)
 		assert_refused(bad[i], strlen(bad[i]), -EBADMSG);

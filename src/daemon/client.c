@@ -205,9 +205,9 @@ int mill_client_call(struct mill_client *c, json_t *request, int timeout_ms, int
 	_cleanup_json_ json_t *owned = request;
 	uint64_t deadline = deadline_of(timeout_ms);
 	int64_t id = ++c->last_id;
-	json_object_set_new(request, "v", json_integer(MILL_CONTROL_PROTOCOL));
-	json_object_set_new(request, "id", json_integer(id));
-	char *text = json_dumps(request, JSON_COMPACT);
+	json_object_set_new(owned, "v", json_integer(MILL_CONTROL_PROTOCOL));
+	json_object_set_new(owned, "id", json_integer(id));
+	char *text = json_dumps(owned, JSON_COMPACT);
 	if (!text)
 		return mill_fail(err, EINVAL, "a request that is not valid UTF-8");
 	_cleanup_free_ char *line = mill_xasprintf("%s\n", text);

@@ -103,11 +103,11 @@ struct search {
 	struct mill_strv *found;
 };
 
-static const char *marked(const char *environ, size_t len, const char *marker)
+static const char *marked(const char *block, size_t len, const char *marker)
 {
-	for (size_t at = 0; at < len; at += strlen(environ + at) + 1)
-		if (mill_starts_with(environ + at, marker))
-			return environ + at + strlen(marker);
+	for (size_t at = 0; at < len; at += strlen(block + at) + 1)
+		if (mill_starts_with(block + at, marker))
+			return block + at + strlen(marker);
 	return NULL;
 }
 
@@ -120,8 +120,8 @@ static void look_at(void *arg, pid_t pid)
 	/* Opened first, looked at then: a pid that is reused meanwhile is another start time. */
 	if (pid == getpid() || mill_proc_start_time(pid, &start) < 0 || mill_proc_open(pid, start, &proc) < 0)
 		return;
-	_cleanup_free_ char *environ = proc_file(pid, "environ", ENVIRON_MAX, &len);
-	const char *id = environ ? marked(environ, len, s->marker) : NULL;
+	_cleanup_free_ char *block = proc_file(pid, "environ", ENVIRON_MAX, &len);
+	const char *id = block ? marked(block, len, s->marker) : NULL;
 	if (id && mill_proc_alive(&proc)) {
 		_cleanup_free_ char *comm = proc_file(pid, "comm", 64, &ignored);
 		if (comm)

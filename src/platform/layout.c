@@ -5,6 +5,7 @@
 
 #include "base/io.h"
 #include "base/proc.h"
+#include "source_root.h"
 
 #define SYSTEM_USER "data-mill"
 #define ROOT_HOME "/var/lib/data-mill"

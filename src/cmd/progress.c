@@ -9,13 +9,14 @@
 #include "cmd/progress.h"
 
 #define VIEW_REDRAW_MS 100
+#define VIEW_SAY_NS (20 * MILL_SEC) /* plain output: a step that takes long is heard of this often */
 
 struct line {
 	const struct mill_action *action; /* NULL: mill_view_status() */
 	char *text;
 	double fraction;
 	uint64_t began_ns;
-	int said_tenths; /* plain output: the last ten per cent step that was printed */
+	uint64_t said_ns; /* plain output: when it was last heard of */
 };
 struct mill_view {
 	const struct mill_ui *ui;
@@ -187,6 +188,7 @@ static struct line *add_line(struct mill_view *v, const struct mill_action *a)
 {
 	MILL_GROW(v->lines, v->n, v->cap);
 	v->lines[v->n] = (struct line){.action = a, .fraction = -1, .began_ns = mill_now_ns()};
+	v->lines[v->n].said_ns = v->lines[v->n].began_ns;
 	return &v->lines[v->n++];
 }
 
@@ -201,23 +203,37 @@ static void remove_line(struct mill_view *v, const struct mill_action *a)
 	v->n--;
 }
 
+/* The step that a live block would show, as a line. */
+static void say_step(struct mill_view *v, struct line *l, uint64_t now_ns)
+{
+	_cleanup_strbuf_ struct mill_strbuf line = MILL_STRBUF_INIT;
+	_cleanup_free_ char *label = label_of(l->action);
+	char elapsed[32];
+
+	mill_strbuf_printf(&line, ".. %s  ", label);
+	if (l->fraction >= 0)
+		mill_strbuf_printf(&line, "%d %%  ", (int)(l->fraction * 100));
+	mill_strbuf_addstr(&line, mill_format_duration((now_ns - l->began_ns) / MILL_SEC * MILL_SEC, elapsed, sizeof(elapsed)));
+	if (l->text && *l->text) {
+		mill_strbuf_addstr(&line, "  ");
+		mill_text_safe(&line, l->text);
+	}
+	l->said_ns = now_ns;
+	print_line(v, line.data);
+}
+
 static void on_progress(struct mill_view *v, const struct mill_event *e)
 {
 	struct line *l = find_line(v, e->action);
+	uint64_t now_ns = mill_now_ns();
 
 	if (!l)
 		l = add_line(v, e->action);
 	free(l->text);
 	l->text = e->text ? mill_xstrdup(e->text) : NULL;
 	l->fraction = e->fraction;
-	if (!v->drawing && v->ui->verbose && l->fraction >= 0 && (int)(l->fraction * 10) > l->said_tenths) {
-		_cleanup_free_ char *label = label_of(e->action);
-		_cleanup_free_ char *line = mill_xasprintf("   %s: %d %% %s", label, (int)(l->fraction * 100),
-							   e->text ? e->text : "");
-
-		l->said_tenths = (int)(l->fraction * 10);
-		print_line(v, line);
-	}
+	if (!v->drawing && now_ns - l->said_ns >= (v->ui->verbose ? MILL_SEC : VIEW_SAY_NS))
+		say_step(v, l, now_ns);
 }
 
 static void on_begin(struct mill_view *v, const struct mill_event *e)

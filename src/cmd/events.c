@@ -1,3 +1,5 @@
+#include <inttypes.h>
+
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -17,12 +19,32 @@ struct printer {
 	uint64_t since_ms;
 };
 
+/* What the kinds of docs/internals/state.md carry; an unknown one is named. */
+static void describe(const json_t *e, struct mill_strbuf *out)
+{
+	const char *kind = mill_json_get_string(e, "event", "?");
+	const char *reason = mill_json_get_string(e, "reason", "");
+
+	if (mill_streq(kind, "state")) {
+		mill_strbuf_printf(out, "%s -> %s  %s", mill_json_get_string(e, "from", "?"), mill_json_get_string(e, "to", "?"), reason);
+	} else if (mill_streq(kind, "probe")) {
+		mill_strbuf_printf(out, "%s probe: %s  %s", mill_json_get_string(e, "probe", "?"),
+				   mill_json_get_string(e, "result", "?"), reason);
+	} else if (mill_streq(kind, "log")) {
+		mill_strbuf_printf(out, "%" PRId64 " log lines were lost", mill_json_get_int(e, "lost_lines", 0));
+	} else if (mill_streq(kind, "daemon") && mill_streq(mill_json_get_string(e, "what", ""), "exiting")) {
+		mill_strbuf_printf(out, "exiting, services %s", json_is_true(json_object_get(e, "services_go_on")) ? "go on" : "are stopped");
+	} else if (mill_streq(kind, "daemon")) {
+		mill_strbuf_printf(out, "started, version %s, %" PRId64 " running services adopted",
+				   mill_json_get_string(e, "version", "?"), mill_json_get_int(e, "adopted", 0));
+	} else {
+		mill_strbuf_addstr(out, kind);
+	}
+}
+
 static void print_event(void *arg, const json_t *e)
 {
 	const struct printer *p = arg;
-	const char *what = mill_json_get_string(e, "event", "?");
-	const char *service = mill_json_get_string(e, "service", "");
-	const char *to = mill_json_get_string(e, "to", NULL);
 	const char *when = mill_json_get_string(e, "time", "?");
 	_cleanup_strbuf_ struct mill_strbuf line = MILL_STRBUF_INIT, safe = MILL_STRBUF_INIT;
 	uint64_t ms;
@@ -36,12 +58,8 @@ static void print_event(void *arg, const json_t *e)
 		fflush(stdout);
 		return;
 	}
-	mill_strbuf_printf(&line, "%s  %s", when, *service ? service : what);
-	if (to)
-		mill_strbuf_printf(&line, "  %s -> %s", mill_json_get_string(e, "from", "?"), to);
-	else if (*service)
-		mill_strbuf_printf(&line, "  %s", what);
-	mill_strbuf_printf(&line, "  %s", mill_json_get_string(e, "reason", ""));
+	mill_strbuf_printf(&line, "%s  %s  ", when, mill_json_get_string(e, "service", "daemon"));
+	describe(e, &line);
 	mill_text_safe(&safe, line.data);
 	mill_outf("%s\n", safe.data);
 	fflush(stdout);

@@ -98,7 +98,7 @@ class Mill:
 
     def platforms(self):
         folder = self.home / "mill" / "platforms"
-        return sorted(folder.iterdir()) if folder.exists() else []
+        return sorted(f for f in folder.iterdir() if f.is_dir()) if folder.exists() else []
 
     def platform(self, name="data-mill"):
         return self.home / "mill" / "platforms" / f"native.{name}"

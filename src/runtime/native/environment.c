@@ -96,6 +96,21 @@ static void translate_for_uv(struct mill_strv *env)
 		copy_variable(env, "PIP_EXTRA_INDEX_URL", "UV_INDEX");
 }
 
+/*
+ * uv and Node bring roots of their own; a certificate that the administrator
+ * added to the machine's (a company's proxy) counts for them as for all others.
+ */
+static void trust_the_machine(struct mill_strv *env)
+{
+	static const char bundle[] = "/etc/ssl/certs/ca-certificates.crt";
+	if (access(bundle, R_OK) < 0)
+		return;
+	if (!mill_strv_getenv(env, "UV_SYSTEM_CERTS") && !mill_strv_getenv(env, "UV_NATIVE_TLS"))
+		mill_strv_setenv(env, "UV_SYSTEM_CERTS", "true");
+	if (!mill_strv_getenv(env, "NODE_EXTRA_CA_CERTS"))
+		mill_strv_setenv(env, "NODE_EXTRA_CA_CERTS", bundle);
+}
+
 static int set_folder(const struct mill_store *s, struct mill_strv *env, const char *variable,
 		      const char *name, struct mill_error *err)
 {
@@ -138,6 +153,7 @@ int mill_step_environment(const struct mill_store *s, const char *build, bool of
 	for (size_t i = 0; i < MILL_ARRAY_LEN(client_configs) && r == 0; i++)
 		r = name_config(s, build, &client_configs[i], ret, err);
 	translate_for_uv(ret);
+	trust_the_machine(ret);
 	mill_strv_setenv(ret, "GOTOOLCHAIN", "local");
 	mill_strv_setenv(ret, "GOWORK", "off");
 	mill_strv_setenv(ret, "PIP_DISABLE_PIP_VERSION_CHECK", "1");

@@ -8,7 +8,7 @@ static enum mill_look look_of(const char *state)
 {
 	if (strcmp(state, "ready") == 0 || strcmp(state, "installed") == 0)
 		return MILL_LOOK_GOOD;
-	if (strcmp(state, "failed") == 0 || strcmp(state, "unhealthy") == 0 || strcmp(state, "backoff") == 0)
+	if (strcmp(state, "failed") == 0 || strcmp(state, "not installed") == 0 || strcmp(state, "unhealthy") == 0 || strcmp(state, "backoff") == 0)
 		return MILL_LOOK_BAD;
 	if (strcmp(state, "stopped") == 0)
 		return MILL_LOOK_DIM;

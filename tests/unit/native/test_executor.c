@@ -140,6 +140,25 @@ static void test_status(void **state)
 	assert_true(mill_json_get_int(service, "rss", 0) > 0);
 }
 
+/* A component is recorded before its software is there, and keeps its record when that failed. */
+static void test_status_without_software(void **state)
+{
+	struct fixture *f = *state;
+	json_t *record = fixture_record(f, "tool", "main");
+	json_object_clear(json_object_get(record, "services"));
+	fixture_run(f);
+	_cleanup_json_ json_t *with = NULL, *without = NULL;
+	assert_int_equal(mill_ops_status(f->n, false, &with, NULL), 0);
+	json_array_append_new(json_object_get(record, "store_entries"),
+			      json_string("0123456789abcdef0123456789abcdef-tool-1"));
+	fixture_run(f);
+	assert_int_equal(mill_ops_status(f->n, false, &without, NULL), 0);
+	const json_t *one = json_array_get(json_object_get(with, "components"), 0);
+	assert_string_equal(mill_json_get_string(one, "state", ""), "installed");
+	one = json_array_get(json_object_get(without, "components"), 0);
+	assert_string_equal(mill_json_get_string(one, "state", ""), "not installed");
+}
+
 static void test_plain_task_is_done_once(void **state)
 {
 	static const char *const lines[] = {"echo made > made; printf %s \"$TOKEN\" > token", "exit 3"};
@@ -246,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failed_start_says_why, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_stop_takes_dependents, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_status, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_status_without_software, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_plain_task_is_done_once, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_logs_of_a_real_service, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_destroy_keeps_or_deletes, fixture_setup, fixture_teardown),

@@ -52,11 +52,14 @@ def as_user(user, command, timeout=1500, check=True):
 
 
 def owned_processes(user):
+    """Command lines; what has ended and waits for init to take notice has none."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and entry.stat().st_uid == user.pw_uid:
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+                    found.append(command)
         except OSError:
             continue
     return found

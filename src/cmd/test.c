@@ -93,7 +93,11 @@ static void print_result(const struct mill_ui *ui, const json_t *result)
 			  mill_json_get_string(result, "message", "failed"));
 		if (*mill_json_get_string(result, "log", ""))
 			mill_error_detail(&e, mill_json_get_string(result, "log", ""));
-		mill_error_hint(&e, "data-mill logs %s", mill_json_get_string(result, "component", "?"));
+		const char *next = mill_json_get_string(result, "next", NULL);
+		if (next)
+			mill_error_hint(&e, "%s", next);
+		else
+			mill_error_hint(&e, "data-mill logs %s", mill_json_get_string(result, "component", "?"));
 		mill_ui_error(ui, &e);
 	}
 	fflush(stdout);
@@ -104,19 +108,30 @@ struct tally {
 	size_t ok, failed, skipped;
 };
 
+/* A test that could not even be run has failed. */
+static json_t *not_run(const char *component, const struct mill_error *e)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", component, "hook", "smoke", "result", "failed", "message",
+			 e->message ? e->message : "could not be run", "next",
+			 e->hint ? e->hint : "`data-mill up` installs what is missing");
+}
+
 static int test_one(const struct mill_context *ctx, const char *component, struct tally *t,
 		    struct mill_error *err)
 {
 	json_t *result = NULL;
 	const char *word;
-	int r = mill_ops_hook(ctx->native, component, "smoke", NULL, mill_interrupt_fd(NULL), &result, err);
+	int r;
 
-	if (r == -ENOENT) {
-		mill_error_release(err);
+	if (!mill_ops_has_hook(ctx->native, component, "smoke"))
 		return 0;
-	}
-	if (r < 0)
+	r = mill_ops_hook(ctx->native, component, "smoke", NULL, mill_interrupt_fd(NULL), &result, err);
+	if (r == -ECANCELED)
 		return r;
+	if (r < 0) {
+		result = not_run(component, err);
+		mill_error_release(err);
+	}
 	word = mill_json_get_string(result, "result", "failed");
 	json_object_set_new(result, "ok", json_boolean(strcmp(word, "ok") == 0));
 	t->ok += strcmp(word, "ok") == 0;

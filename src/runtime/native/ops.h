@@ -93,6 +93,7 @@ int mill_ops_store_live(const struct mill_layout *l, struct mill_strv *ret_keys,
  * "result": "ok" "failed" "skipped", "message", "checks": [..], "values": {..}, "elapsed_ms", "log": "last lines"}.
  * -ENOENT: the component has no such hook.  A failed hook is a result, not an error.
  */
+bool mill_ops_has_hook(struct mill_native *n, const char *component, const char *hook);
 int mill_ops_hook(struct mill_native *n, const char *component, const char *hook, json_t *request, int cancel_fd,
 		  json_t **ret, struct mill_error *err);
 /*

@@ -32,6 +32,12 @@ static json_t *result_json(const struct mill_hook_call *c, const struct mill_hoo
 	return o;
 }
 
+static const json_t *hook_of(const json_t *record, const char *hook)
+{
+	const json_t *spec = json_object_get(json_object_get(record, "hooks"), hook);
+	return json_array_size(json_object_get(spec, "command")) ? spec : NULL;
+}
+
 static int run(struct mill_native *n, struct mill_hook_call *c, json_t **ret, struct mill_error *err)
 {
 	const json_t *record = NULL;
@@ -39,8 +45,8 @@ static int run(struct mill_native *n, struct mill_hook_call *c, json_t **ret, st
 	int r = mill_native_record(n, c->component, &record, err);
 	if (r < 0)
 		return r;
-	c->spec = json_object_get(json_object_get(record, "hooks"), c->hook);
-	if (!json_array_size(json_object_get(c->spec, "command")))
+	c->spec = hook_of(record, c->hook);
+	if (!c->spec)
 		return mill_fail(err, ENOENT, "%s has no %s hook", c->component, c->hook);
 	/* Restaged only where the shipped folder is there and differs: it may be gone by now. */
 	const char *source = mill_json_get_string(record, "source", "");
@@ -51,6 +57,12 @@ static int run(struct mill_native *n, struct mill_hook_call *c, json_t **ret, st
 	if (r == 0)
 		*ret = result_json(c, &result);
 	return r;
+}
+
+bool mill_ops_has_hook(struct mill_native *n, const char *component, const char *hook)
+{
+	const json_t *record = NULL;
+	return mill_native_record(n, component, &record, NULL) == 0 && hook_of(record, hook);
 }
 
 int mill_ops_hook(struct mill_native *n, const char *component, const char *hook, json_t *request, int cancel_fd,

@@ -144,6 +144,8 @@ int mill_legacy_translate(int argc, char *const *argv, struct mill_strv *ret,
 void mill_help_overview(const struct mill_ui *ui, struct mill_strbuf *out);
 void mill_help_command(const struct mill_ui *ui, const struct mill_command *parent,
 		       const struct mill_command *c, struct mill_strbuf *out);
+/* Its examples, or those lines of its parent's that show it; owned, NULL: there are none. */
+char *mill_command_examples(const struct mill_command *parent, const struct mill_command *c);
 /* The commands' and options' part of the man page, in roff. */
 void mill_man_generate(struct mill_strbuf *out);
 /* "--tail N" or "-f, --flavour FILE" */

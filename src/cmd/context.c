@@ -85,6 +85,7 @@ static void choose_flavour(struct mill_context *ctx)
 		return;
 	if (given || (environment && *environment)) {
 		ctx->flavour = mill_xstrdup(given ? given : environment);
+		ctx->flavour_from = given ? "-f" : "DATA_MILL_FLAVOUR";
 		return;
 	}
 	ctx->flavour = recorded_flavour(ctx);
@@ -102,6 +103,7 @@ static void fill_request(struct mill_context *ctx, struct mill_model_request *q)
 	q->resources = ctx->layout.resources;
 	q->project = ctx->layout.project;
 	q->flavour = ctx->flavour;
+	q->flavour_from = ctx->flavour_from;
 	q->target = mill_opt(ctx->inv, "target");
 	q->location = mill_opt_location(ctx->inv);
 	q->kubeconfig = mill_opt(ctx->inv, "kubeconfig");

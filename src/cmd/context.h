@@ -33,6 +33,7 @@ struct mill_context {
 	struct mill_platform *platform;
 	struct mill_native *native;
 	char *flavour; /* as handed to the model; NULL: `default` */
+	const char *flavour_from; /* "-f": who named it, for messages; or NULL */
 	struct mill_strv components; /* narrows the model; -c names join when it is loaded */
 	bool hold_warnings; /* _model() leaves warnings to mill_context_print_diags() */
 	bool hold_errors;   /* and errors, too (JSON output) */

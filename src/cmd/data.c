@@ -43,6 +43,8 @@ static const struct mill_command diff = {
 	.name = "diff", .summary = "what differs between a folder and the lake",
 	.usage = "[FOLDER [BUCKET[/PREFIX]]]",
 	.description = "Lists what only one side has or changed: > would be pushed, < would be pulled, ! both changed.",
+	.examples = "data-mill data diff\n"
+		    "data-mill data diff ./images images/raw",
 	.options = diff_options, .word = MILL_WORD_FOLDER, .max_args = 2, .run = mill_data_diff,
 };
 static const struct mill_command ls = {
@@ -58,12 +60,16 @@ static const struct mill_command cat = {
 };
 static const struct mill_command mb = {
 	.name = "mb", .summary = "make a bucket", .usage = "BUCKET", .min_args = 1, .max_args = 1,
+	.examples = "data-mill data mb models",
 	.run = mill_data_mb,
 };
 static const struct mill_command rm = {
 	.name = "rm", .summary = "delete objects", .usage = "BUCKET/KEY...",
 	.description = "Deletes the named objects; with -r everything whose name starts so, and a bucket named alone "
 		       "is removed with all that is in it. -r asks; --yes answers.",
+	.examples = "data-mill data rm data/iris/iris.csv\n"
+		    "data-mill data rm -r images/raw/\n"
+		    "data-mill data rm -r images         # the bucket, too",
 	.options = rm_options, .min_args = 1, .max_args = -1, .run = mill_data_rm,
 };
 static const struct mill_command *const subcommands[] = {&push, &pull, &diff, &ls, &cat, &mb, &rm, NULL};

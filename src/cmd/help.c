@@ -51,6 +51,25 @@ static void options(const struct mill_ui *ui, const struct mill_option *table,
 	}
 }
 
+char *mill_command_examples(const struct mill_command *parent, const struct mill_command *c)
+{
+	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
+	_cleanup_free_ char *start = NULL;
+
+	if (c->examples || !parent || !parent->examples)
+		return c->examples ? mill_xstrdup(c->examples) : NULL;
+	start = mill_xasprintf("data-mill %s %s", parent->name, c->name);
+	for (const char *line = parent->examples; *line;) {
+		size_t n = strcspn(line, "\n"), len = strlen(start);
+
+		if (mill_starts_with(line, start) && (n == len || line[len] == ' '))
+			mill_strbuf_printf(&out, "%s%.*s", out.len ? "\n" : "", (int)n, line);
+		line += n;
+		line += *line == '\n';
+	}
+	return out.len ? mill_strbuf_steal(&out) : NULL;
+}
+
 static void examples(const struct mill_ui *ui, const char *text, struct mill_strbuf *out)
 {
 	heading(ui, "Examples:", out);
@@ -107,6 +126,7 @@ void mill_help_command(const struct mill_ui *ui, const struct mill_command *pare
 	_cleanup_free_ char *usage = mill_xasprintf(
 		"Usage: data-mill %s%s%s%s", name, c->subcommands ? " SUBCOMMAND" : "",
 		c->usage && *c->usage ? " " : "", c->usage ? c->usage : "");
+	_cleanup_free_ char *lines = mill_command_examples(parent, c);
 
 	mill_strbuf_printf(out, "%s [options]\n\n", usage);
 	mill_text_wrap(out, c->description ? c->description : c->summary, 0, width_of(ui));
@@ -126,6 +146,6 @@ void mill_help_command(const struct mill_ui *ui, const struct mill_command *pare
 	}
 	heading(ui, "Options of every command:", out);
 	options(ui, mill_global_options, out);
-	if (c->examples)
-		examples(ui, c->examples, out);
+	if (lines)
+		examples(ui, lines, out);
 }

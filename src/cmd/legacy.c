@@ -22,6 +22,7 @@ struct legacy {
 	unsigned seen;            /* bit i: actions[i] */
 	char locations[4];        /* letters, in order, each once */
 	bool component, asks_help;
+	bool unknown_option; /* a long one that nothing here takes */
 	const char *shell_kind; /* "net", "app" or NULL */
 	const char *first;      /* the first flag, for messages */
 };
@@ -60,6 +61,8 @@ static int take_long(struct legacy *l, int argc, char *const *argv, int *i)
 
 	if (strcmp(name, "help") == 0 || strcmp(name, "version") == 0)
 		l->asks_help = true;
+	else
+		l->unknown_option = l->unknown_option || !o;
 	if (o && o->letter && strchr("lrh", o->letter) && !strchr(l->locations, o->letter))
 		l->locations[strlen(l->locations)] = o->letter;
 	l->component = l->component || (o && o->letter == 'c');
@@ -211,8 +214,9 @@ int mill_legacy_translate(int argc, char *const *argv, struct mill_strv *ret,
 	struct legacy l = {.err = err, .first = argc ? argv[0] : ""};
 	int r = argc ? walk(&l, argc, argv) : 0;
 
+	/* Without an action it is the ordinary parser that shows help, or names the option. */
 	if (r > 0)
-		r = l.asks_help && !l.seen ? 0 : finish(&l, ret);
+		r = (l.asks_help || l.unknown_option) && !l.seen ? 0 : finish(&l, ret);
 	mill_strv_release(&l.options);
 	return r;
 }

@@ -56,6 +56,7 @@ static void command(const struct mill_command *parent, const struct mill_command
 	_cleanup_free_ char *title =
 		mill_xasprintf("data-mill %s%s%s%s%s", parent ? parent->name : "", parent ? " " : "",
 			       c->name, *c->usage ? " " : "", c->usage);
+	_cleanup_free_ char *lines = mill_command_examples(parent, c);
 
 	if (c->subcommands) {
 		for (size_t i = 0; c->subcommands[i]; i++)
@@ -68,8 +69,8 @@ static void command(const struct mill_command *parent, const struct mill_command
 	roff(out, c->description ? c->description : c->summary);
 	mill_strbuf_addch(out, '\n');
 	options(c->options, out);
-	if (c->examples)
-		examples(c->examples, out);
+	if (lines)
+		examples(lines, out);
 }
 
 void mill_man_generate(struct mill_strbuf *out)

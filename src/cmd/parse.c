@@ -73,7 +73,7 @@ static int unknown_command(const char *word, const struct mill_command *parent,
 		mill_fail_usage(err, "unknown command '%s'", word);
 	if (nearest)
 		return mill_error_hint(err, "did you mean '%s'?", nearest);
-	return mill_error_hint(err, "data-mill help %s", parent ? parent->name : "");
+	return mill_error_hint(err, "data-mill help%s%s", parent ? " " : "", parent ? parent->name : "");
 }
 
 static int unknown_option(const struct mill_command *c, const char *word, struct mill_error *err)
@@ -94,7 +94,7 @@ static int unknown_option(const struct mill_command *c, const char *word, struct
 	if (c && word[1] != '-' && strchr("siuxadp", word[1]))
 		return mill_error_hint(err, "-%c is an action of its own; it takes a location instead "
 					    "of a command, as in: data-mill -l -%c", word[1], word[1]);
-	return mill_error_hint(err, "data-mill help %s", c ? c->name : "");
+	return mill_error_hint(err, "data-mill help%s%s", c ? " " : "", c ? c->name : "");
 }
 
 /* "a|b|c": is the word one of them? */

@@ -131,6 +131,7 @@ const struct mill_command mill_cmd_platform = {
 	.description = "A platform is a running flavour; its name is TARGET.NAMESPACE. With several of them, a command "
 		       "means the flavour's (-f), else --platform, else the current one.",
 	.examples = "data-mill platform list\n"
-		    "data-mill platform use native.small",
+		    "data-mill platform use native.small\n"
+		    "data-mill platform show --json",
 	.subcommands = subcommands,
 };

@@ -189,6 +189,7 @@ const struct mill_command mill_cmd_repo = {
 		       "put-file gave them. The component that versions data does the work: dvc on this machine, where "
 		       "the flavour says pachyderm.",
 	.examples = "data-mill repo create images\n"
+		    "data-mill repo list\n"
 		    "data-mill repo put images master liberty.png -f liberty.png\n"
 		    "data-mill repo log images\n"
 		    "data-mill repo get images liberty.png --rev 3f2a91c -o old.png",

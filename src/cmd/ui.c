@@ -191,7 +191,8 @@ int mill_ui_confirm(const struct mill_ui *ui, const char *question, const char *
 	if (ui->yes)
 		return 0;
 	if (!isatty(STDIN_FILENO)) {
-		mill_fail_usage(err, "%s: not confirmed, and there is no terminal to ask on", question);
+		mill_fail_usage(err, "not confirmed, and there is no terminal to ask on; nothing was changed");
+		mill_error_detail(err, question);
 		return mill_error_hint(err, "add --yes if that is what you want");
 	}
 	fprintf(stderr, "%s\nType %s to go on: ", question, expected);

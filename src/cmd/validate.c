@@ -37,8 +37,12 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 		return print_json(&ctx, r);
 	if (r < 0)
 		return r;
+	if (!ctx.model->project.flavour_name) {
+		mill_outf("all %zu manifests are valid\n", ctx.model->n_known);
+		return MILL_EXIT_OK;
+	}
 	mill_outf("%s: valid, %zu components, target %s (%s)\n",
-		  ctx.model->project.flavour_name ? ctx.model->project.flavour_name : "components",
+		  ctx.model->project.flavour_name,
 		  ctx.model->n_selected, ctx.model->project.location, ctx.model->project.provider);
 	return MILL_EXIT_OK;
 }

@@ -21,7 +21,7 @@ int mill_flavour_load(struct mill_loading *l, struct mill_error *err)
 		name = "default";
 	_cleanup_free_ char *path = mill_find_flavour(q, name, err);
 	if (!path)
-		return -err->code;
+		return q->flavour_from ? mill_error_wrap(err, "%s", q->flavour_from) : -err->code;
 	struct mill_project *p = &l->m->project;
 	p->flavour_path = mill_arena_strdup(l->r.arena, path);
 	l->flavour_file = mill_path_basename(p->flavour_path);

@@ -228,6 +228,7 @@ struct mill_model {
 struct mill_model_request {
 	const char *resources, *project;    /* folders: shipped, user's (may be NULL) */
 	const char *flavour;                /* -f: path or name; NULL: default */
+	const char *flavour_from;           /* who named it, for messages: "-f"; or NULL */
 	const char *target;                 /* -t or NULL */
 	const char *location;               /* "local", "remote", "hybrid" or NULL */
 	const char *kubeconfig;             /* or NULL */

@@ -34,7 +34,7 @@ static int load_file(struct mill_loading *l, const struct mill_node **ret_root,
 		return 0;
 	_cleanup_free_ char *path = mill_find_target(l, name, &why);
 	if (!path && l->request->target)
-		return mill_fail_usage(err, "%s", why.message), mill_error_hint(err, "%s", why.hint ? why.hint : "");
+		return mill_fail_usage(err, "-t: %s", why.message), mill_error_hint(err, "%s", why.hint ? why.hint : "");
 	if (!path) {
 		/* the built-in default needs no file */
 		if (!mill_streq(name, "native.yaml"))

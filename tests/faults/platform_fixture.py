@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-BUILD = Path(os.environ.get("MILL_TEST_BUILD", Path(__file__).resolve().parents[2] / "build"))
+BUILD = Path(os.environ.get("MILL_BUILD") or Path(__file__).resolve().parents[2] / "build-test")
 DAEMON = BUILD / "src" / "data-mill-daemon"
 SHIM = BUILD / "src" / "data-mill-shim"
 

@@ -27,11 +27,11 @@ static bool file_matches(const char *path, const regex_t *re, const char *since)
 	size_t want = (uint64_t)size > LOOK_MAX ? LOOK_MAX : (size_t)size;
 	_cleanup_free_ char *buf = mill_xmalloc(want + 1);
 	ssize_t n = pread(fd, buf, want, size - (off_t)want);
-	buf[n > 0 ? n : 0] = '\0';
-	for (char *line = buf, *end; *line; line = end + 1) {
-		end = strchr(line, '\n');
+	/* A line is what its newline ends: a service may write NUL bytes. */
+	for (char *line = buf, *stop = buf + (n > 0 ? n : 0), *end; line < stop; line = end + 1) {
+		end = memchr(line, '\n', (size_t)(stop - line));
 		if (!end)
-			return line_matches(re, line, since);
+			end = stop;
 		*end = '\0';
 		if (line_matches(re, line, since))
 			return true;

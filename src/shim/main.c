@@ -180,6 +180,21 @@ static MILL_NORETURN void run_child(struct mill_shim *s, const int *out, const i
 	_exit(127);
 }
 
+/* To the end of the pipe, which comes with exec or with the child's end: what it says may arrive in parts. */
+static size_t read_all(int fd, char *buf, size_t size)
+{
+	size_t n = 0;
+	while (n < size) {
+		ssize_t got = read(fd, buf + n, size - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	return n;
+}
+
 static void start_service(struct mill_shim *s)
 {
 	static char failure[512];
@@ -200,7 +215,7 @@ static void start_service(struct mill_shim *s)
 	close(error[1]);
 	struct mill_sys_stat st;
 	s->main_start = mill_sys_stat(pid, &st) == 0 ? st.start : 0;
-	ssize_t n = read(error[0], failure, sizeof(failure) - 1);
+	size_t n = read_all(error[0], failure, sizeof(failure) - 1);
 	close(error[0]);
 	if (n > 0) {
 		failure[n] = '\0';

@@ -15,8 +15,7 @@ struct place {
 static int setup(void **state)
 {
 	struct place *p = mill_xcalloc(1, sizeof(*p));
-	char dir[] = "/tmp/mill-environment-XXXXXX";
-	p->dir = mill_xstrdup(mkdtemp(dir));
+	p->dir = test_mkdir();
 	p->store.cache = mill_path_join(p->dir, "cache");
 	clearenv();
 	setenv("HOME", p->dir, 1);
@@ -27,10 +26,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct place *p = *state;
-	assert_int_equal(mill_rm_rf(p->dir, NULL), 0);
+	test_rmdir(p->dir);
 	mill_strv_release(&p->env);
 	free(p->store.cache);
-	free(p->dir);
 	free(p);
 	return 0;
 }
@@ -94,9 +92,9 @@ static void test_the_certificates_of_the_machine_count(void **state)
 static void test_configuration_files_are_named(void **state)
 {
 	struct place *p = *state;
-	_cleanup_free_ char *rc = mill_path_join(p->dir, ".npmrc");
+	const char *rc = test_path(p->dir, ".npmrc");
 	assert_null(value(p, false, "NPM_CONFIG_USERCONFIG"));
-	assert_int_equal(mill_write_file(rc, "x=y\n", 4, 0600, 0, NULL), 0);
+	test_write(rc, "x=y\n");
 	assert_string_equal(value(p, false, "NPM_CONFIG_USERCONFIG"), rc);
 }
 

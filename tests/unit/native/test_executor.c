@@ -259,6 +259,8 @@ static void test_uninstall(void **state)
 
 int main(void)
 {
+	if (!test_have_pidfd())
+		return TEST_SKIP;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_configure_and_start, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_again_changes_nothing, fixture_setup, fixture_teardown),

@@ -193,6 +193,8 @@ static void test_credentials_and_env(void **state)
 
 int main(void)
 {
+	if (!test_have_pidfd())
+		return TEST_SKIP;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_input_and_answer, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_surroundings, fixture_setup, fixture_teardown),

@@ -110,12 +110,15 @@ static void on_progress(void *arg, const struct mill_install_progress *p)
 static int open_store(const struct mill_context *ctx, struct mill_store **ret, struct mill_error *err)
 {
 	_cleanup_free_ char *toolchains = mill_path_join(ctx->layout.resources, "components/_toolchains");
-	/* The lock files belong to whoever runs this, so its tools do, too. */
+	/* As root its tools run as the user that installs, too: the cache is theirs.  The lock files are ours. */
 	struct mill_store_paths paths = {
 		.store = ctx->layout.store,
 		.cache = ctx->layout.cache,
 		.state = ctx->layout.state,
 		.toolchains = toolchains,
+		.set_ids = ctx->layout.root,
+		.uid = ctx->layout.uid,
+		.gid = ctx->layout.gid,
 	};
 
 	return mill_store_open(&paths, ret, err);
@@ -125,6 +128,7 @@ static int relock(struct mill_context *ctx, const struct mill_component *c, stru
 		  struct mill_error *err)
 {
 	_cleanup_json_ json_t *json = mill_component_recipe(c);
+	_cleanup_free_ char *locks = mill_path_join(c->dir, "locks");
 	struct mill_install_options o = MILL_INSTALL_OPTIONS_INIT;
 	struct mill_recipe *recipe = NULL;
 	struct relock state;
@@ -146,9 +150,13 @@ static int relock(struct mill_context *ctx, const struct mill_component *c, stru
 	r = mill_relock(store, recipe, &o, mill_opt_on(ctx->inv, "measure"), err);
 	mill_view_free(state.view);
 	mill_recipe_free(recipe);
-	if (r == 0)
-		mill_note(ctx->ui, "%s: locked in %s/locks", c->name, c->dir);
-	return r;
+	if (r < 0)
+		return r;
+	if (mill_is_dir(locks))
+		mill_note(ctx->ui, "%s: locked in %s", c->name, locks);
+	else
+		mill_note(ctx->ui, "%s: the checksums in its manifest are right", c->name);
+	return 0;
 }
 
 static int run_relock(struct mill_invocation *inv, struct mill_error *err)

@@ -219,7 +219,7 @@ static int hash_locks(struct mill_hash *h, const struct mill_recipe *r, const st
 		size_t len = 0;
 		int result = mill_read_file(path, MILL_LOCK_FILE_MAX, &data, &len, err);
 		if (result == -ENOENT) {
-			mill_fail(err, ENOENT, "%s: the lock %s is missing", r->name, s->locks.items[i]);
+			mill_fail(err, ENOENT, "the lock %s is missing", s->locks.items[i]);
 			return mill_error_hint(err, "make it: data-mill component relock %s", r->name);
 		}
 		if (result < 0)
@@ -299,6 +299,9 @@ int mill_recipe_save_estimate(const struct mill_recipe *r, const struct mill_est
 	mill_json_kv_int(&w, "measured_ms", (int64_t)mill_wall_ms());
 	mill_json_end_object(&w);
 	mill_strbuf_addch(&b, '\n');
-	_cleanup_free_ char *path = mill_path_join(r->dir, "locks/meta.json");
-	return mill_write_file(path, b.data, b.len, 0644, 0, err);
+	_cleanup_free_ char *dir = mill_path_join(r->dir, "locks");
+	_cleanup_free_ char *path = mill_path_join(dir, "meta.json");
+	/* Downloads are locked in the manifest: there may be no folder yet. */
+	int ret = mill_mkdir_p(dir, 0755, err);
+	return ret < 0 ? ret : mill_write_file(path, b.data, b.len, 0644, 0, err);
 }

@@ -96,7 +96,7 @@ static void write_json(struct mill_json_writer *w, const struct mill_component *
 	mill_json_kv_string(w, "homepage", c->homepage);
 	mill_json_kv_string(w, "upstream", c->upstream_status ? c->upstream_status : "maintained");
 	mill_json_kv_bool(w, "tested", c->tested == NULL);
-	mill_json_kv_string(w, "not_tested_because", c->tested);
+	mill_json_kv_string(w, "not_tested_because", mill_streq(c->tested, "no") ? NULL : c->tested);
 	mill_json_kv_bool(w, "alternative", c->alternative);
 	mill_json_kv_string(w, "stands_in", c->stands_in);
 	write_names(w, c);
@@ -223,10 +223,10 @@ static int run_show(struct mill_invocation *inv, struct mill_error *err)
 	line("license", c->license);
 	line("homepage", c->homepage);
 	line("targets", targets_of(c));
-	if (c->tested)
+	if (c->tested && strcmp(c->tested, "no") != 0)
 		mill_outf("%-12s not tested here: %s\n", "tested", c->tested);
 	else
-		line("tested", "yes");
+		line("tested", c->tested ? c->tested : "yes");
 	if (c->upstream_status)
 		mill_outf("%-12s %s%s%s\n", "upstream", c->upstream_status, c->upstream_note ? ": " : "",
 			  c->upstream_note ? c->upstream_note : "");

@@ -9,7 +9,7 @@ static const char marker[] =
 static const char flavour[] =
 	"# %s: what `data-mill up` runs in this folder.  docs/flavours.md explains every key.\n"
 	"project:\n"
-	"  k8s_namespace: %s           # the platform's name\n"
+	"  k8s_namespace: %-12s # the platform's name\n"
 	"  flavour: minio, pachyderm   # `data-mill component list` shows what there is\n"
 	"  k8s_default_config: native.yaml\n"
 	"  component_default_config: config.yaml\n"

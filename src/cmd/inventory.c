@@ -29,12 +29,14 @@ int mill_inventory_show(struct mill_context *ctx, const char *component, bool da
 	_cleanup_json_ json_t *found = NULL;
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
 	const json_t *services, *service;
+	int64_t secrets;
 	size_t i;
 	int r = mill_ops_inventory(ctx->native, component, mill_interrupt_fd(NULL), &found, err);
 
 	if (r < 0)
 		return r;
 	services = json_object_get(found, "services");
+	secrets = mill_json_get_int(found, "secrets", 0);
 	json_array_foreach(services, i, service)
 		mill_strbuf_printf(&out, "%s%s", i ? ", " : "  stops      ",
 				   json_is_string(service) ? json_string_value(service) : "?");
@@ -44,9 +46,9 @@ int mill_inventory_show(struct mill_context *ctx, const char *component, bool da
 	if (json_is_true(json_object_get(found, "buckets_unknown")))
 		mill_strbuf_addstr(&out, "  (the lake does not run: its buckets are in the folders below)\n");
 	add_list(&out, json_object_get(found, "data"), data ? "deletes" : "keeps", false);
-	if (data)
-		mill_strbuf_printf(&out, "  deletes    %lld secrets\n",
-				   (long long)mill_json_get_int(found, "secrets", 0));
+	if (data && secrets)
+		mill_strbuf_printf(&out, "  deletes    %lld secret%s\n", (long long)secrets,
+				   secrets == 1 ? "" : "s");
 	if (data || !ctx->ui->quiet)
 		fputs(out.data, stderr);
 	return 0;

@@ -41,9 +41,10 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 		mill_outf("all %zu manifests are valid\n", ctx.model->n_known);
 		return MILL_EXIT_OK;
 	}
-	mill_outf("%s: valid, %zu components, target %s (%s)\n",
-		  ctx.model->project.flavour_name,
-		  ctx.model->n_selected, ctx.model->project.location, ctx.model->project.provider);
+	mill_outf("%s: valid, %zu component%s, target %s (%s)\n",
+		  ctx.model->project.flavour_name, ctx.model->n_selected,
+		  ctx.model->n_selected == 1 ? "" : "s", ctx.model->project.location,
+		  ctx.model->project.provider);
 	return MILL_EXIT_OK;
 }
 

@@ -18,7 +18,7 @@ static void read_identity(const struct mill_node *root, struct mill_component *c
 	}
 	const struct mill_node *tested = mill_read_scalar(root, "tested");
 	if (mill_node_is(tested, MILL_NODE_BOOL))
-		c->tested = tested->boolean ? NULL : "not tested here";
+		c->tested = tested->boolean ? NULL : "no";
 	else if (tested)
 		c->tested = tested->text;
 	c->stands_in = mill_read_text(root, "stands_in", NULL);

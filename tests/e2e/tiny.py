@@ -205,7 +205,8 @@ class Tiny(conftest.Mill):
     def manifest(self, name, manifest):
         folder = self.project / "components" / name
         folder.mkdir(exist_ok=True)
-        manifest = {k: v for k, v in manifest.items() if v is not None}
+        if not isinstance(manifest, str):
+            manifest = {k: v for k, v in manifest.items() if v is not None}
         self.manifests[name] = manifest
         (folder / "component.yaml").write_text(manifest if isinstance(manifest, str) else json.dumps(manifest, indent=1))
         for file, text in (("server.py", SERVER), ("provision.py", PROVISION), ("smoke.py", SMOKE)):

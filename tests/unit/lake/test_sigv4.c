@@ -3,15 +3,10 @@
  * (Authorization header, one chunk), re-expressed parts of AWS's test suite,
  * and the whole suite where ../shared/sigv4 beside the source exists.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <dirent.h>
 
-#include "base/base.h"
-#include "base/io.h"
+#include "../cmocka_all.h"
+
 #include "lake/sigv4.h"
 
 #define SUITE_KEY "AKIDEXAMPLE"

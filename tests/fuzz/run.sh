@@ -13,8 +13,9 @@ if [ ! -d build-fuzz ]; then
 fi
 ninja -j2 -C build-fuzz "tests/fuzz/fuzz-$name"
 mkdir -p "build-fuzz/corpus/$name" build-fuzz/crashes
-more=
-if [ -d "tests/cases/$name" ]; then more="tests/cases/$name"; fi
+set -f
+IFS='
+'
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 exec "build-fuzz/tests/fuzz/fuzz-$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-	-artifact_prefix=build-fuzz/crashes/ "$@" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name" $more
+	-artifact_prefix=build-fuzz/crashes/ "$@" "build-fuzz/corpus/$name" $(cat "build-fuzz/tests/fuzz/$name.corpora")

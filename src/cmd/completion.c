@@ -43,7 +43,12 @@ static const char zsh_script[] =
 	"    done\n"
 	"    (( $#found )) && _describe data-mill found\n"
 	"}\n"
-	"if (( $+functions[compdef] )); then compdef _data_mill data-mill; fi\n";
+	/* found in fpath it is the function itself; sourced it registers one */
+	"if [[ ${funcstack[1]} == _data-mill ]]; then\n"
+	"    _data_mill \"$@\"\n"
+	"elif (( $+functions[compdef] )); then\n"
+	"    compdef _data_mill data-mill\n"
+	"fi\n";
 
 static const char fish_script[] =
 	"# fish completion of data-mill; load it with: data-mill completion fish | source\n"

@@ -110,8 +110,8 @@ static bool systemd_runs(void)
 	return mill_is_dir("/run/systemd/system");
 }
 
-/* Runs one of systemd's tools; a failure is told and is none of ours. */
-static void tool(const struct mill_ui *ui, char *const *argv)
+/* Runs one of systemd's tools; a failure is told, and stops nothing. */
+static bool tool(const struct mill_ui *ui, char *const *argv)
 {
 	struct mill_run run = MILL_RUN_INIT;
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
@@ -126,6 +126,9 @@ static void tool(const struct mill_ui *ui, char *const *argv)
 		mill_warn(ui, "%s: %s", argv[0], err.message);
 	else if (status != 0)
 		mill_warn(ui, "%s %s: %s %s", argv[0], argv[1], mill_status_text(status, text, sizeof(text)), out.data);
+	else
+		return true;
+	return false;
 }
 
 static void reload(const struct mill_ui *ui, bool root)
@@ -141,9 +144,12 @@ static void linger(const struct mill_ui *ui)
 	const struct passwd *pw = getpwuid(getuid());
 	char *argv[] = {"loginctl", "enable-linger", pw ? pw->pw_name : NULL, NULL};
 
-	if (pw)
-		tool(ui, argv);
-	mill_note(ui, "linger is on for %s, so that it starts without a login", pw ? pw->pw_name : "you");
+	if (!pw)
+		mill_warn(ui, "user %d has no name: it starts at the first login, not at boot", (int)getuid());
+	else if (tool(ui, argv))
+		mill_note(ui, "linger is on for %s, so that it starts without a login", pw->pw_name);
+	else
+		mill_warn(ui, "without linger it starts at the first login of %s, not at boot", pw->pw_name);
 }
 
 static int enable(const struct mill_context *ctx, const struct unit *u, struct mill_error *err)
@@ -166,7 +172,7 @@ static int enable(const struct mill_context *ctx, const struct unit *u, struct m
 	reload(ctx->ui, u->root);
 	if (!u->root)
 		linger(ctx->ui);
-	mill_note(ctx->ui, "platform %s.%s starts at boot", ctx->platform->target, ctx->platform->name);
+	mill_note(ctx->ui, "platform %s.%s is enabled", ctx->platform->target, ctx->platform->name);
 	return MILL_EXIT_OK;
 }
 

@@ -113,6 +113,11 @@ static int put_help(const struct installer *in, const char *resources)
 		r = put_text(in, mill_completion_script("zsh"), "share/zsh/site-functions/_data-mill");
 	if (r == 0)
 		r = put_text(in, mill_completion_script("fish"), "share/fish/vendor_completions.d/data-mill.fish");
+	/* From an installed copy it lies beside the others. */
+	if (!mill_is_file(man)) {
+		free(man);
+		man = mill_path_join(in->from, "../share/man/man1/data-mill.1");
+	}
 	if (r == 0 && mill_is_file(man))
 		r = put_file(in, man, "share/man/man1/data-mill.1", 0644);
 	return r;

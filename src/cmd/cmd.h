@@ -1,7 +1,7 @@
 /*
  * The command line: one table of commands, one parser, thin commands.
  *
- * A command is data: name, help, options and a function.  Help, the man page,
+ * A command is data: name, help, options and a function.  Help, docs, the man page,
  * completion and the parser all read the same table, so they cannot disagree.
  * Nothing is opened or read before a command asks for it (cmd/context.h), so
  * `version` and `help` cost no more than the start of a process.
@@ -87,6 +87,12 @@ extern const struct mill_option mill_global_options[];
 extern const struct mill_command *const mill_commands[]; /* NULL-terminated, in order of help */
 extern const char *const mill_command_groups[];          /* NULL-terminated, in order of help */
 
+/* The original's short flags, as help tells them; ends with {0}. */
+struct mill_original_flag {
+	const char *flags, *help;
+};
+extern const struct mill_original_flag mill_original_flags[];
+
 /* ---- a parsed command line ---- */
 struct mill_option_value {
 	const struct mill_option *option;
@@ -140,14 +146,14 @@ const struct mill_option *mill_option_letter(const struct mill_option *table, ch
 int mill_legacy_translate(int argc, char *const *argv, struct mill_strv *ret,
 			  struct mill_error *err);
 
-/* ---- help.c, man.c, complete.c ---- */
+/* ---- help.c, help_json.c, complete.c ---- */
 void mill_help_overview(const struct mill_ui *ui, struct mill_strbuf *out);
 void mill_help_command(const struct mill_ui *ui, const struct mill_command *parent,
 		       const struct mill_command *c, struct mill_strbuf *out);
 /* Its examples, or those lines of its parent's that show it; owned, NULL: there are none. */
 char *mill_command_examples(const struct mill_command *parent, const struct mill_command *c);
-/* The commands' and options' part of the man page, in roff. */
-void mill_man_generate(struct mill_strbuf *out);
+/* All of the table as one JSON object: what the docs and the man page are made of. */
+void mill_help_json(struct mill_strbuf *out);
 /* "--tail N" or "-f, --flavour FILE" */
 void mill_option_label(const struct mill_option *o, struct mill_strbuf *out);
 

@@ -82,18 +82,24 @@ static void examples(const struct mill_ui *ui, const char *text, struct mill_str
 	}
 }
 
+const struct mill_original_flag mill_original_flags[] = {
+	{"-l -s -i", "install, start and fill the platform, as `up` does"},
+	{"-l -i", "the same as -l -s -i"},
+	{"-l -s", "start what is installed"},
+	{"-l -u", "uninstall; data is kept unless --delete-data"},
+	{"-l -a", "stop everything, data kept, as `down` does"},
+	{"-l -x", "destroy the platform; asks"},
+	{"-d [net|app]", "a shell with every connection's environment"},
+	{"-p", "the Kubernetes UI; there is none on this machine"},
+	{"-h", "alone: this help; with an action: the hybrid location"},
+	{0},
+};
+
 static void original_flags(const struct mill_ui *ui, struct mill_strbuf *out)
 {
 	heading(ui, "The original's flags, in any order and combination:", out);
-	entry(ui, "-l -s -i", "install, start and fill the platform, as `up` does", out);
-	entry(ui, "-l -s", "start what is installed", out);
-	entry(ui, "-l -i", "the same as -l -s -i", out);
-	entry(ui, "-l -u", "uninstall; data is kept unless --delete-data", out);
-	entry(ui, "-l -a", "stop everything, data kept, as `down` does", out);
-	entry(ui, "-l -x", "destroy the platform; asks", out);
-	entry(ui, "-d [net|app]", "a shell with every connection's environment", out);
-	entry(ui, "-p", "the Kubernetes UI; there is none on this machine", out);
-	entry(ui, "-h", "alone: this help; with an action: the hybrid location", out);
+	for (const struct mill_original_flag *f = mill_original_flags; f->flags; f++)
+		entry(ui, f->flags, f->help, out);
 }
 
 void mill_help_overview(const struct mill_ui *ui, struct mill_strbuf *out)

@@ -2,11 +2,6 @@
 #include "base/parse.h"
 #include "cmd/commands.h"
 
-static const struct mill_option options[] = {
-	{.name = "man", .help = "the options' part of the man page, in roff"},
-	{0},
-};
-
 static int unknown(const char *parent, const char *name, struct mill_error *err)
 {
 	mill_fail_usage(err, "help: there is no command '%s%s%s'", parent ? parent : "",
@@ -20,8 +15,8 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	const char *name = mill_arg(inv, 0), *sub_name = mill_arg(inv, 1);
 	const struct mill_command *c, *sub;
 
-	if (mill_opt_on(inv, "man")) {
-		mill_man_generate(&out);
+	if (inv->ui->json) {
+		mill_help_json(&out);
 		mill_out(out.data);
 		return MILL_EXIT_OK;
 	}
@@ -47,10 +42,10 @@ const struct mill_command mill_cmd_help = {
 	.summary = "help on a command",
 	.usage = "[COMMAND [SUBCOMMAND]]",
 	.description = "Shows all commands, or one command's options with examples. `data-mill COMMAND "
-		       "--help` shows the same.",
+		       "--help` shows the same. With --json: all commands and options, for other programs.",
 	.examples = "data-mill help up\n"
-		    "data-mill help component new",
-	.options = options,
+		    "data-mill help component new\n"
+		    "data-mill help --json",
 	.word = MILL_WORD_COMMAND,
 	.max_args = 2,
 	.run = run,

@@ -1,6 +1,7 @@
-/* Text widths, tables, error messages, help, man page, completion candidates. */
+/* Text widths, tables, error messages, help, completion candidates. */
 #include "../cmocka_all.h"
 
+#include "base/json.h"
 #include "cmd/cmd.h"
 
 static void test_width(void **state)
@@ -127,15 +128,25 @@ static void test_help(void **state)
 	}
 }
 
-static void test_man(void **state)
+static void test_help_json(void **state)
 {
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
+	size_t n = 0, i;
+	json_t *c;
 
-	mill_man_generate(&out);
-	assert_non_null(strstr(out.data, ".SH OPTIONS OF EVERY COMMAND\n"));
-	assert_non_null(strstr(out.data, ".B \\-f, \\-\\-flavour FILE\n"));
-	assert_non_null(strstr(out.data, ".SS \"data\\-mill completion bash|zsh|fish\"\n"));
-	assert_null(strstr(out.data, "\n--"));
+	mill_help_json(&out);
+	_cleanup_json_ json_t *all = json_loads(out.data, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(all);
+	json_array_foreach(json_object_get(all, "commands"), i, c)
+	{
+		const struct mill_command *known = mill_command_find(mill_json_get_string(c, "name", ""));
+
+		assert_non_null(known);
+		assert_string_equal(mill_json_get_string(c, "group", ""), known->group);
+		n += json_array_size(json_object_get(c, "subcommands"));
+	}
+	assert_true(i > 30 && n > 20);
+	assert_true(json_array_size(json_object_get(all, "options")) > 10);
 }
 
 static void complete(const char *line, struct mill_strbuf *out)
@@ -186,7 +197,7 @@ int main(void)
 		cmocka_unit_test(test_width),	   cmocka_unit_test(test_clip),
 		cmocka_unit_test(test_wrap),	   cmocka_unit_test(test_table),
 		cmocka_unit_test(test_error_text), cmocka_unit_test(test_help),
-		cmocka_unit_test(test_man),	   cmocka_unit_test(test_complete),
+		cmocka_unit_test(test_help_json),	   cmocka_unit_test(test_complete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -409,3 +409,295 @@ def test_store(tiny, server):  # noqa: F811
     tiny("down", "--platform", "native.one")
     tiny("destroy", "--yes", "--delete-data", "--platform", "native.one")
     assert tiny("store", "gc").out == keys["run"] + "\n" and tiny("store", "list", "--json", "-q").json == []
+
+
+# ---- open ----
+def stand_in(folder, name, code=0):
+    """A program of that name that notes its arguments, one call a line, in NAME.calls."""
+    folder.mkdir(exist_ok=True)
+    path, calls = folder / name, folder / f"{name}.calls"
+    path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>"{calls}"\nexit {code}\n')
+    path.chmod(0o755)
+    calls.touch()
+    calls.chmod(0o666)
+    return lambda: calls.read_text().splitlines()
+
+
+def on_a_terminal(t, *args, **env):
+    """Output of the program with a terminal as its standard output."""
+    control, end = pty.openpty()
+    process = subprocess.Popen([str(t.program), *map(str, args)], cwd=t.cwd, env=t.env | env, stdin=subprocess.DEVNULL, stdout=end, stderr=end)
+    os.close(end)
+    out = b""
+    while True:
+        try:
+            out += os.read(control, 4096)
+        except OSError:  # the last of the other side closed it
+            break
+    os.close(control)
+    assert process.wait() == 0, out
+    return out.decode().replace("\r\n", "\n")
+
+
+def test_open(tiny, tmp_path):  # noqa: F811
+    tiny.component("a", links=[{"title": "Console", "service": "server", "port": "http", "path": "/console"}, {"title": "API", "service": "server", "port": "http"}])
+    tiny.component("b")
+    tiny.flavour("a, b")
+    tiny("up")
+    url = f"http://127.0.0.1:{tiny.ports['a']}"
+    assert re.search(rf"^a +Console +{url}/console +-$", tiny("open").out, re.M)
+    assert tiny("open", "a").out == tiny("open", "a", "console").out == f"{url}/console\n"
+    assert tiny("open", "a", "api", "--print").out == f"{url}/\n"
+    assert "b has no page" in tiny("open", "b", code=2).err
+    assert "a has no page Nowhere" in tiny("open", "a", "Nowhere", code=2).err
+    assert "no component 'c'" in tiny("open", "c", code=2).err
+    opened = stand_in(tmp_path / "bin", "xdg-open")
+    path = f"{tmp_path / 'bin'}:{tiny.env['PATH']}"
+    tiny("open", "a", env={"PATH": path, "DISPLAY": ":0"})
+    assert on_a_terminal(tiny, "open", "a", "--print", PATH=path, DISPLAY=":0") == f"{url}/console\n"
+    assert on_a_terminal(tiny, "open", "a", PATH=path) == f"{url}/console\n"
+    assert opened() == [], "only on a desktop's terminal, and not with --print"
+    on_a_terminal(tiny, "open", "a", PATH=path, DISPLAY=":0")
+    wait_for(opened, what="the browser")
+    assert opened() == [f"{url}/console"]
+
+
+# ---- enable, disable ----
+def verify_unit(path, *args):
+    if not shutil.which("systemd-analyze"):
+        return
+    done = subprocess.run(["systemd-analyze", *args, "verify", str(path)], capture_output=True, text=True, env=os.environ | {"XDG_RUNTIME_DIR": "/tmp"})
+    about = [line for line in done.stderr.splitlines() if path.name in line]
+    assert not about, done.stderr
+
+
+def unit_of(text):
+    """A unit's keys; the value of one that is repeated is a list."""
+    found = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def check_unit(path, home, wanted_by):
+    unit = unit_of(path.read_text())
+    (start,), (stop,) = unit["ExecStart"], unit["ExecStop"]
+    assert start == f'"{PROGRAM}" start --platform native.tiny' and stop == f'"{PROGRAM}" down --platform native.tiny'
+    assert unit["WantedBy"] == [wanted_by] and unit["Type"] == ["oneshot"] and unit["RemainAfterExit"] == ["yes"]
+    assert f'"DATA_MILL_HOME={home}"' in [v.replace("%%", "%") for v in unit["Environment"]]
+
+
+USER = 65534  # nobody
+
+
+def as_user(t, folder, *args, **env):
+    """Runs the program as an ordinary user (as root: as one that we become) whose home is `folder`."""
+    who = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--"] if IS_ROOT else []
+    environment = {k: v for k, v in t.env.items() if k != "DATA_MILL_STORE"} | {"HOME": str(folder), "DATA_MILL_HOME": str(folder / "mill")} | env
+    return subprocess.run([*who, str(PROGRAM), *args], cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+@pytest.fixture
+def recorded(tiny):  # noqa: F811
+    """A platform that is down, and its like in the home of an ordinary user, whose path wants quoting."""
+    tiny.component("a")
+    tiny.flavour("a")
+    tiny("up")
+    tiny("down")
+    folder = tiny.project.parent / "u s%r"
+    folder.mkdir()
+    shutil.copytree(tiny.home / "mill" / "platforms" / "native.tiny", folder / "mill" / "platforms" / "native.tiny", symlinks=True)
+    if IS_ROOT:
+        subprocess.run(["chown", "-R", f"{USER}:{USER}", folder], check=True)
+    return tiny, folder
+
+
+def reachable(path):
+    """Whether an ordinary user can run it: a checkout below /root cannot be looked into."""
+    return all(p.stat().st_mode & 0o005 == 0o005 for p in [path, *path.parents])
+
+
+@pytest.mark.skipif(IS_ROOT and not reachable(PROGRAM), reason="an ordinary user cannot run this build")
+@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="systemd runs: it would be asked")
+def test_enable_for_a_user(recorded):
+    t, folder = recorded
+    done = as_user(t, folder, "enable")
+    units = folder / ".config" / "systemd" / "user"
+    unit, link = units / "data-mill-native.tiny.service", units / "default.target.wants" / "data-mill-native.tiny.service"
+    assert done.returncode == 0 and done.stdout == f"{unit}\n{link}\n" and "systemd does not run here" in done.stderr, done
+    assert link.is_symlink() and link.resolve() == unit
+    check_unit(unit, folder / "mill", "default.target")
+    verify_unit(unit, "--user")
+    text = unit.read_text()
+    assert as_user(t, folder, "enable").returncode == 0 and unit.read_text() == text, "once more is fine"
+    done = as_user(t, folder, "disable")
+    assert done.returncode == 0 and not unit.exists() and not link.is_symlink()
+    assert "was not enabled" in as_user(t, folder, "disable").stderr
+    elsewhere = as_user(t, folder, "enable", XDG_CONFIG_HOME=str(folder / "config"))
+    assert elsewhere.stdout.startswith(f"{folder}/config/systemd/user/"), elsewhere
+
+
+# In a mount namespace of its own: systemd "runs", /etc/systemd/system is a folder of ours.
+NAMESPACE = """
+set -e
+mount -t tmpfs none /run && mkdir -p /run/systemd/system
+mount --bind "$1" /etc/systemd/system
+shift
+exec "$@"
+"""
+
+
+def in_namespace(units, *command, **kw):
+    return subprocess.run(["unshare", "-m", "sh", "-c", NAMESPACE, "sh", str(units), *map(str, command)], capture_output=True, text=True, stdin=subprocess.DEVNULL, **kw)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="mounts")
+def test_enable_with_systemd(recorded):
+    t, folder = recorded
+    base = t.project.parent
+    units, tools = base / "units", base / "bin"
+    units.mkdir()
+    if in_namespace(units, "true").returncode:
+        pytest.skip("this root may not mount")
+    tools.mkdir()
+    tools.chmod(0o755)
+    systemctl, loginctl = stand_in(tools, "systemctl"), stand_in(tools, "loginctl")
+    env = t.env | {"PATH": f"{tools}:{t.env['PATH']}"}
+    # root: a unit of the machine
+    done = in_namespace(units, PROGRAM, "enable", env=env)
+    unit = units / "data-mill-native.tiny.service"
+    assert done.returncode == 0 and done.stdout.splitlines()[0] == f"/etc/systemd/system/{unit.name}", done
+    assert "platform native.tiny is enabled" in done.stderr
+    assert (units / "multi-user.target.wants" / unit.name).is_symlink()
+    check_unit(unit, t.home / "mill", "multi-user.target")
+    verify_unit(unit)
+    assert systemctl() == ["daemon-reload"] and loginctl() == []
+    done = in_namespace(units, PROGRAM, "disable", env=env)
+    assert done.returncode == 0 and not list(units.rglob("data-mill*")) and systemctl() == ["daemon-reload"] * 2
+    # an ordinary user: their own unit, with linger
+    if reachable(PROGRAM):
+        user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--", PROGRAM]
+        env |= {"HOME": str(folder), "DATA_MILL_HOME": str(folder / "mill")}
+        done = in_namespace(units, *user, "enable", env=env)
+        assert done.returncode == 0 and not list(units.rglob("data-mill*")), done
+        assert systemctl()[2:] == ["--user daemon-reload"] and loginctl() == ["enable-linger nobody"]
+        assert "linger is on for nobody" in done.stderr
+        stand_in(tools, "loginctl", code=1)
+        done = in_namespace(units, *user, "enable", env=env)
+        assert done.returncode == 0 and "without linger it starts at the first login of nobody" in done.stderr, done
+    # what systemd's tools say is told, and stops nothing
+    stand_in(tools, "systemctl", code=1)
+    done = in_namespace(units, PROGRAM, "enable", env=t.env | {"PATH": f"{tools}:{t.env['PATH']}"})
+    assert done.returncode == 0 and "warning: systemctl daemon-reload: exit code 1" in done.stderr, done
+    # the unit's own commands bring the platform up and down
+    command = unit_of(unit.read_text())
+    for key, state in (("ExecStart", "ready"), ("ExecStop", "stopped")):
+        subprocess.run(command[key][0].replace('"', "").split(), env={"DATA_MILL_HOME": str(t.home / "mill"), "PATH": env["PATH"]}, check=True)
+        assert t.states() == {"a.server": state}
+
+
+# ---- completion ----
+def bash_complete(t, folder, *words):
+    """What bash offers for the last word, by the script that the program prints."""
+    script = """
+source <(data-mill completion bash)
+complete -p data-mill >/dev/null || exit 3
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE}
+_data_mill data-mill "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+((${#COMPREPLY[@]})) && printf '%s\\n' "${COMPREPLY[@]}"
+true
+"""
+    done = subprocess.run(["bash", "--norc", "-c", script, "bash", "data-mill", *words], cwd=folder, capture_output=True, text=True,
+                          env=t.env | {"PATH": f"{PROGRAM.parent}:{t.env['PATH']}"})
+    assert done.returncode == 0 and not done.stderr, done
+    return done.stdout.splitlines()
+
+
+def test_completion_bash(tiny, tmp_path):  # noqa: F811
+    tiny.component("alpha")
+    tiny.component("beta")
+    tiny.flavour("alpha", name="mine")
+    tiny("up", "-f", "mine")
+
+    def offered(*words):
+        return bash_complete(tiny, tiny.project, *words)
+
+    assert offered("comp") == ["component", "completion"]
+    assert {"up", "down", "status", "data"} <= set(offered("")) and "proxy" not in offered("") and "__complete" not in offered("")
+    assert offered("component", "") == ["list", "show", "new", "validate", "relock", "schema"]
+    assert offered("component", "show", "al") == ["alpha"] and {"alpha", "beta", "minio"} <= set(offered("component", "show", ""))
+    assert offered("up", "--dr") == ["--dry-run"] and {"--prune", "--json", "-f"} <= set(offered("up", "-"))
+    assert {"mine", "datalake", "default", "small"} <= set(offered("up", "-f", ""))
+    assert offered("up", "-f", "mi") == ["mine"] and offered("up", "--flavour", "=", "mi") == ["mine"]
+    assert offered("plan", "-c", "be") == ["beta"]
+    assert offered("logs", "alpha.") == ["alpha.server"]
+    assert offered("status", "--platform", "") == ["native.tiny"]
+    assert {"native", "aws", "gke"} <= set(offered("up", "-t", ""))
+    assert offered("env", "--format", "") == ["sh", "dotenv", "json"]
+    assert offered("completion", "") == ["bash", "zsh", "fish"] and offered("completion", "bash", "") == []
+    (tmp_path / "my file").touch()
+    (tmp_path / "my folder").mkdir()
+    assert sorted(bash_complete(tiny, tmp_path, "up", "--kubeconfig", "my")) == ["my file", "my folder"]
+    assert bash_complete(tiny, tmp_path, "init", "my") == ["my folder"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_valid(mill, shell, tmp_path):
+    script = tmp_path / "script"
+    script.write_text(mill("completion", shell).out)
+    assert "data-mill" in script.read_text()
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} here")
+    done = subprocess.run([shell, "-n", script], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done
+
+
+# ---- self-install ----
+def test_self_install(tmp_path):
+    """The program of a checkout that is gone: it finds all it needs below its prefix."""
+    top = tmp_path / "a checkout"
+    shutil.copytree(PROGRAM.parent, top / "build", ignore=lambda d, names: [n for n in names if not n.startswith("data-mill") or n.endswith(".p")])
+    for name in ("components", "flavours", "k8s", "data", "docs"):
+        shutil.copytree(ROOT / name, top / name)
+    for path in [tmp_path, *tmp_path.parents]:
+        if str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    prefix = tmp_path / "prefix é"
+    first = Mill(tmp_path / "home", program=top / "build" / "data-mill", cwd=tmp_path)
+    first.env["DATA_MILL_ROOT"] = str(top)
+    listed = first("self-install", prefix).out.splitlines()
+    assert listed and all(Path(line).exists() and line.startswith(str(prefix)) for line in listed)
+    shutil.rmtree(top)
+    t = Mill(tmp_path / "home", program=prefix / "bin" / "data-mill", cwd=tmp_path)
+    try:
+        assert "minio" in names(t("component", "list").out) and "datalake" in names(t("flavour", "list").out)
+        assert t("component", "show", "minio", "--json").json["folder"] == str(prefix / "share/data-mill/components/minio")
+        for file in ("share/man/man1/data-mill.1", "share/bash-completion/completions/data-mill", "share/zsh/site-functions/_data-mill",
+                     "share/fish/vendor_completions.d/data-mill.fish", "lib/data-mill/data-mill-net.so", "bin/data-mill-daemon", "bin/data-mill-shim"):
+            assert (prefix / file).stat().st_size > 0, file
+        assert (prefix / "share/bash-completion/completions/data-mill").read_text() == t("completion", "bash").out
+        assert (prefix / "share/man/man1/data-mill.1").read_text().startswith(".")
+        assert t("doctor", "-f", "small").out.splitlines()[-1].startswith("0 errors")
+        # it runs platforms, with its own daemon and shim, and installs itself again
+        project = tmp_path / "project"
+        t("init", project)
+        t("component", "new", "hello", cwd=project)
+        t("up", "-c", "hello", cwd=project, timeout=600)
+        commands = [command for _, command in t.processes()]
+        assert any("data-mill-daemon" in c for c in commands) and any("data-mill-shim" in c for c in commands)
+        assert "1 ok" in t("test", cwd=project).out
+        again = t("self-install", prefix, code=2)
+        assert "already is the one" in again.err
+        other = tmp_path / "other"
+        t("self-install", other)
+        before = {p.relative_to(prefix): p.stat().st_mode for p in prefix.rglob("*")}
+        assert before == {p.relative_to(other): p.stat().st_mode for p in other.rglob("*")}
+        moved = Mill(tmp_path / "home", program=other / "bin" / "data-mill", cwd=tmp_path)
+        assert moved("version").out == t("version").out
+        moved("self-install", prefix)
+        assert "1 ok" in t("test", cwd=project).out, "what runs is not disturbed"
+    finally:
+        t("down", "--platform", "native.project", check=False)
+        t.clean()

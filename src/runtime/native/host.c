@@ -63,6 +63,12 @@ static void copy_text(char *to, size_t size, const json_t *o, const char *key)
 	snprintf(to, size, "%s", mill_json_get_string(o, key, ""));
 }
 
+/* A shim's last words name the fingerprint that it ran, too. */
+static bool has_ended(const char *state)
+{
+	return mill_streq(state, "stopped") || mill_streq(state, "backoff") || mill_streq(state, "failed");
+}
+
 static void observe(void *arg, const char *id, struct mill_observed *ret)
 {
 	struct mill_native *n = arg;
@@ -71,7 +77,8 @@ static void observe(void *arg, const char *id, struct mill_observed *ret)
 	if (!service)
 		return;
 	copy_text(ret->state, sizeof(ret->state), service, "state");
-	copy_text(ret->fingerprint, sizeof(ret->fingerprint), service, "fingerprint");
+	if (!has_ended(ret->state))
+		copy_text(ret->fingerprint, sizeof(ret->fingerprint), service, "fingerprint");
 	copy_text(ret->reason, sizeof(ret->reason), service, "reason");
 }
 

@@ -34,6 +34,7 @@ static void count(struct mill_prober *p, bool ok, const char *text)
 	}
 	p->successes = 0;
 	p->failures++;
+	snprintf(p->failure, sizeof(p->failure), "%s", text);
 	if (p->failures == 1 && p->was_good)
 		p->news(p->arg, p, MILL_PROBER_FIRST_FAILURE, text);
 	if (!p->bad && (p->was_good || p->counts_from_start) && p->failures >= p->probe->failures) {

@@ -20,6 +20,7 @@ struct mill_prober {
 	bool good, was_good, bad;
 	bool counts_from_start;       /* liveness: failures turn it although it never was good */
 	uint32_t next_ms;
+	char failure[120];            /* why the last attempt failed; "" when none did */
 	void (*news)(void *arg, struct mill_prober *p, enum mill_prober_news news, const char *text);
 	void *arg;
 };

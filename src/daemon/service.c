@@ -112,11 +112,14 @@ static void on_backoff(evutil_socket_t fd, short what, void *arg)
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct mill_service *s = arg;
-	char text[32];
+	const struct mill_prober *p = s->startup.probe ? &s->startup : &s->readiness;
+	char text[32], last[160] = "";
 	(void)fd;
 	(void)what;
-	mill_service_event(s, MILL_EV_DEADLINE, "not ready within %s",
-			   mill_format_duration(s->spec.deadline_ms * MILL_MS, text, sizeof(text)));
+	if (p->failure[0])
+		snprintf(last, sizeof(last), "; %s probe: %s", p->target.name, p->failure);
+	mill_service_event(s, MILL_EV_DEADLINE, "not ready within %s%s",
+			   mill_format_duration(s->spec.deadline_ms * MILL_MS, text, sizeof(text)), last);
 }
 
 static void on_stop_timeout(evutil_socket_t fd, short what, void *arg)

@@ -111,7 +111,10 @@ static void judge(struct mill_preflight_look *l, const struct demand *d)
 	if (l->plan->memory_min > budget) {
 		char min[32], given[32];
 
-		mill_preflight_say(l, "memory", "error", "raise project.memory, or leave a component out (--without)",
+		without = without_whom(l->m, d, l->plan->memory_min - budget);
+		hint = mill_xasprintf("%s%s%s, or raise project.memory", *without ? "without " : "leave a component out (--without)",
+				      without, *without ? " it fits" : "");
+		mill_preflight_say(l, "memory", "error", hint,
 				   "the services need at least %s, project.memory gives %s",
 				   mill_format_size(l->plan->memory_min, min, sizeof(min)),
 				   mill_format_size(budget, given, sizeof(given)))->forceable = true;

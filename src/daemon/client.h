@@ -65,8 +65,8 @@ struct mill_daemon_start {
  * Connects; when nothing answers, starts a daemon (double fork, own session,
  * never a child of ours) and waits until it listens.  A daemon started so adopts
  * what runs but starts nothing by itself: the caller's plan does.  Two callers
- * at once end up with one daemon.  A running daemon of another version is kept
- * when its protocol is ours; see mill_client_hello().
+ * at once end up with one daemon.  A running daemon of another build makes room
+ * for how->daemon, unless its version is newer; services go on meanwhile.
  */
 int mill_daemon_ensure(const char *platform_dir, const struct mill_daemon_start *how, int cancel_fd,
 		       struct mill_client **ret, struct mill_error *err);

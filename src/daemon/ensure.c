@@ -136,13 +136,12 @@ static int await_other(const char *platform_dir, struct mill_client **ret, struc
 	return -ENOENT;
 }
 
-int mill_daemon_ensure(const char *platform_dir, const struct mill_daemon_start *how, int cancel_fd,
-		       struct mill_client **ret, struct mill_error *err)
+static int start_and_connect(const char *platform_dir, const struct mill_daemon_start *how, int cancel_fd,
+			     struct mill_client **ret, struct mill_error *err)
 {
-	int rc = mill_client_connect(platform_dir, ret, err);
-	if (rc != -ENOENT && rc != -ECONNREFUSED)
-		return rc;
+	int rc;
 	_cleanup_free_ char *run_dir = mill_path_join(platform_dir, "run");
+	mill_error_release(err);
 	rc = mill_mkdir_p(run_dir, 0700, err);
 	/* Again: one that was on its way out may have stood in the way of ours. */
 	for (int tries = 0; rc == 0 && tries < START_TRIES; tries++) {
@@ -165,6 +164,48 @@ int mill_daemon_ensure(const char *platform_dir, const struct mill_daemon_start 
 			}
 		}
 	}
+	return rc;
+}
+
+/* ---- replacing one of an older build ---- */
+
+static bool is_older_build(const char *platform_dir, const struct mill_daemon_start *how, const struct mill_client *c)
+{
+	_cleanup_free_ char *link = mill_daemon_path(platform_dir, "daemon.exe");
+	char exe[4096];
+	ssize_t n = readlink(link, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	/* Of a newer version than ours: it stays, this program is the old one. */
+	return strcmp(exe, how->daemon) != 0 &&
+	       strverscmp(mill_json_get_string(mill_client_hello(c), "version", ""), MILL_VERSION) <= 0;
+}
+
+/* Services go on under their shims; the successor adopts them. */
+static int replace(const char *platform_dir, const struct mill_daemon_start *how, int cancel_fd, struct mill_client **c,
+		   struct mill_error *err)
+{
+	int rc = mill_client_call(*c, json_pack("{s:s}", "op", "quit"), START_TIMEOUT_MS, cancel_fd, NULL, err);
+	json_t *event = NULL;
+	while (rc == 0 && (rc = mill_client_next_event(*c, START_TIMEOUT_MS, cancel_fd, &event, err)) == 0)
+		json_decref(event);
+	*c = mill_client_close(*c);
+	if (rc != -EPIPE) /* -EPIPE: it has closed all and is gone */
+		return rc < 0 ? mill_error_wrap(err, "replace the platform's daemon") : -EIO;
+	mill_error_release(err);
+	return start_and_connect(platform_dir, how, cancel_fd, c, err);
+}
+
+int mill_daemon_ensure(const char *platform_dir, const struct mill_daemon_start *how, int cancel_fd,
+		       struct mill_client **ret, struct mill_error *err)
+{
+	struct mill_client *c = NULL;
+	int rc = mill_client_connect(platform_dir, &c, err);
+	if (rc == -ENOENT || rc == -ECONNREFUSED)
+		rc = start_and_connect(platform_dir, how, cancel_fd, &c, err);
+	else if (rc == 0 && is_older_build(platform_dir, how, c))
+		rc = replace(platform_dir, how, cancel_fd, &c, err);
+	if (rc == 0)
+		*ret = c;
 	return rc;
 }
 

@@ -210,6 +210,19 @@ static int make_user(struct mill_native *n, struct mill_error *err)
 	return r;
 }
 
+/* One that runs is replaced by ours where it is older; none is started for nothing. */
+static int renew_daemon(struct mill_native *n, struct mill_error *err)
+{
+	struct mill_client *c = NULL;
+	if (mill_native_client(n, false, -1, &c, NULL) < 0)
+		return 0;
+	mill_client_close(c);
+	int r = mill_native_client(n, true, -1, &c, err);
+	if (r == 0)
+		mill_client_close(c);
+	return r;
+}
+
 int mill_native_begin(struct mill_native *n, const struct mill_plan *plan, const struct mill_native_flavour *f,
 		      struct mill_error *err)
 {
@@ -234,6 +247,8 @@ int mill_native_begin(struct mill_native *n, const struct mill_plan *plan, const
 		r = record_components(n, err);
 	if (r == 0)
 		r = save_desired(n, plan, err);
+	if (r == 0)
+		r = renew_daemon(n, err);
 	n->plan = plan;
 	return r;
 }

@@ -65,8 +65,8 @@ const struct mill_command mill_cmd_start = {
 	.group = "Services",
 	.summary = "start services that are installed",
 	.usage = "[SERVICE...]",
-	.description = "Starts the named services or components, or all of the platform, in the order of their "
-		       "dependencies, and waits until they are ready. It uses what the last `up` recorded: no flavour "
+	.description = "Starts the named services or components and what they need, or all of the platform, in the order of "
+		       "their dependencies, and waits until they are ready. It uses what the last `up` recorded: no flavour "
 		       "is read, nothing is installed.",
 	.examples = "data-mill start                 # everything, as -l -s\n"
 		    "data-mill start minio",

@@ -80,3 +80,12 @@ void mill_edges_dependents(struct mill_native *n, const struct mill_strv *ids, s
 		if (mill_strv_contains(&reached, all.items[i]) && !mill_strv_contains(ids, all.items[i]))
 			mill_strv_add(ret_ids, all.items[i]);
 }
+
+void mill_edges_with_providers(struct mill_native *n, const struct mill_strv *ids, struct mill_strv *ret_ids)
+{
+	_cleanup_strv_ struct mill_strv known = {0}, seen = {0};
+	if (mill_edges_all(n, &known, NULL) < 0)
+		return;
+	for (size_t i = 0; i < ids->n; i++)
+		visit(n, ids->items[i], &seen, &known, ret_ids);
+}

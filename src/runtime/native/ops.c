@@ -164,9 +164,12 @@ static int run_round(struct mill_native *n, const struct mill_strv *ids, enum mi
 int mill_ops_start(struct mill_native *n, const char *const *names, size_t n_names, const struct mill_ops_watch *w,
 		   struct mill_error *err)
 {
-	_cleanup_strv_ struct mill_strv ids = {0};
+	_cleanup_strv_ struct mill_strv ids = {0}, all = {0};
 	int r = mill_ops_expand(n, names, n_names, &ids, err);
-	return r < 0 ? r : run_round(n, &ids, MILL_ACTION_START, w, err);
+	if (r < 0)
+		return r;
+	mill_edges_with_providers(n, &ids, &all);
+	return run_round(n, &all, MILL_ACTION_START, w, err);
 }
 
 int mill_ops_restart(struct mill_native *n, const char *const *names, size_t n_names, const struct mill_ops_watch *w,

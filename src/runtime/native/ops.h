@@ -40,7 +40,7 @@ struct mill_ops_watch {
 };
 /* One daemon request; 0 also when nothing ran.  Then the daemon is gone. */
 int mill_ops_down(struct mill_native *n, const struct mill_ops_watch *w, struct mill_error *err);
-/* Starts (providers first, by the recorded edges) and waits until ready. */
+/* Starts the named ones and what they need (by the recorded edges, providers first), and waits until all are ready. */
 int mill_ops_start(struct mill_native *n, const char *const *names, size_t n_names, const struct mill_ops_watch *w,
 		   struct mill_error *err);
 /* Those that come after the named ones and run now: `stop` shows them and stops them too. */

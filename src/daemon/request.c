@@ -70,7 +70,7 @@ static int read_number(const json_t *root, const char *key, int64_t max, int64_t
 static int read_fields(const json_t *root, struct mill_request *r, struct mill_error *err)
 {
 	int64_t version, timeout;
-	const char *what = mill_json_get_string(root, "for", "ready");
+	const json_t *what = json_object_get(root, "for");
 	int rc = read_number(root, "v", INT64_MAX, MILL_CONTROL_PROTOCOL, &version, err);
 	if (rc == 0 && version != MILL_CONTROL_PROTOCOL)
 		return mill_fail(err, EINVAL, "protocol %lld is not spoken here, %d is", (long long)version,
@@ -86,8 +86,8 @@ static int read_fields(const json_t *root, struct mill_request *r, struct mill_e
 	if (rc < 0)
 		return rc;
 	r->timeout_ms = (uint32_t)timeout;
-	r->wait_stopped = mill_streq(what, "stopped");
-	if (!r->wait_stopped && !mill_streq(what, "ready"))
+	r->wait_stopped = mill_streq(json_string_value(what), "stopped");
+	if (what && !r->wait_stopped && !mill_streq(json_string_value(what), "ready"))
 		return mill_fail(err, EINVAL, "for must be ready or stopped");
 	return 0;
 }

@@ -4,7 +4,8 @@
 #include "base/json.h"
 #include "shim/sys.h"
 
-#define STATUS_MAX ((size_t)64 << 10)
+#define STATUS_MAX     ((size_t)64 << 10)
+#define STATUS_VERSION 1
 
 static int read_state(const char *name, enum mill_status_state *ret)
 {
@@ -33,6 +34,8 @@ int mill_status_read(const char *service_dir, struct mill_status *ret, struct mi
 	int rc = mill_json_load(path, STATUS_MAX, &root, err);
 	if (rc < 0)
 		return rc;
+	if (mill_json_get_int(root, "v", STATUS_VERSION) != STATUS_VERSION)
+		return mill_fail(err, EINVAL, "%s: written by another version of data-mill", path);
 	if (read_state(mill_json_get_string(root, "state", NULL), &s.state) < 0)
 		return mill_fail(err, EINVAL, "%s: not a status of a service", path);
 	const json_t *shim = json_object_get(root, "shim"), *main_process = json_object_get(root, "main");

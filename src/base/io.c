@@ -33,6 +33,18 @@ ssize_t mill_read_retry(int fd, void *buf, size_t len)
 	return n < 0 ? -errno : n;
 }
 
+int mill_open_regular(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
 int mill_read_file(const char *path, size_t max, char **ret_data, size_t *ret_len,
 		   struct mill_error *err)
 {

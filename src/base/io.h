@@ -16,6 +16,11 @@ enum mill_write_flags {
 /* Owned, NUL-terminated bytes in *ret_data; -EFBIG past max. */
 int mill_read_file(const char *path, size_t max, char **ret_data, size_t *ret_len,
 		   struct mill_error *err);
+/*
+ * Opens for reading what somebody else may have put there: a regular file and
+ * nothing else (no link is followed, no FIFO blocks).  The fd, or -errno.
+ */
+int mill_open_regular(const char *path);
 /* Replaces path atomically with `mode` (umask does not apply). */
 int mill_write_file(const char *path, const void *data, size_t len, mode_t mode, unsigned flags,
 		    struct mill_error *err);

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <regex.h>
 
 #include "base/clock.h"
@@ -20,7 +19,7 @@ static bool line_matches(const regex_t *re, char *line, const char *since)
 
 static bool file_matches(const char *path, const regex_t *re, const char *since)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd = mill_open_regular(path);
 	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 	if (size <= 0)
 		return false;

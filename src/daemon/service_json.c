@@ -36,7 +36,7 @@ void mill_service_write_status(const struct mill_service *s, struct mill_json_wr
 void mill_service_write_log(const struct mill_service *s, struct mill_json_writer *w, unsigned lines)
 {
 	_cleanup_free_ char *path = mill_path_join(s->dir, "log/current");
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int fd = mill_open_regular(path);
 	char buf[TAIL_MAX + 1];
 	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 	off_t from = size > TAIL_MAX ? size - TAIL_MAX : 0;

@@ -1,5 +1,7 @@
 #include "daemon/status.h"
 
+#include <sys/stat.h>
+
 #include "base/io.h"
 #include "base/json.h"
 #include "shim/sys.h"
@@ -25,13 +27,38 @@ static char *dup_or_null(const json_t *o, const char *key)
 	return s ? mill_xstrdup(s) : NULL;
 }
 
+/*
+ * run/ belongs to the service's user: what lies there under our name is believed
+ * only when the owner of the service folder (who supervises) or root wrote it.
+ */
+static int load(const char *service_dir, const char *path, json_t **ret, struct mill_error *err)
+{
+	struct stat dir, file;
+	_cleanup_close_ int fd = mill_open_regular(path);
+	if (fd < 0)
+		return mill_fail_errno(err, -fd, "open %s", path);
+	if (stat(service_dir, &dir) < 0 || fstat(fd, &file) < 0)
+		return mill_fail_errno(err, errno, "%s", path);
+	if (file.st_uid != 0 && file.st_uid != dir.st_uid)
+		return mill_fail(err, EPERM, "%s: not written by a shim of ours", path);
+	if (file.st_size > (off_t)STATUS_MAX)
+		return mill_fail(err, EFBIG, "%s: more than the %zu bytes allowed", path, STATUS_MAX);
+	_cleanup_free_ char *text = mill_xmalloc(STATUS_MAX);
+	size_t n = 0;
+	for (ssize_t got; n < STATUS_MAX && (got = mill_read_retry(fd, text + n, STATUS_MAX - n)) != 0; n += (size_t)got) {
+		if (got < 0)
+			return mill_fail_errno(err, (int)-got, "read %s", path);
+	}
+	return mill_json_parse(path, text, n, ret, err);
+}
+
 int mill_status_read(const char *service_dir, struct mill_status *ret, struct mill_error *err)
 {
 	_cleanup_free_ char *path = mill_path_join(service_dir, "run/status.json");
 	_cleanup_json_ json_t *root = NULL;
 	struct mill_status s = {0};
 	char boot[MILL_BOOT_ID_LEN];
-	int rc = mill_json_load(path, STATUS_MAX, &root, err);
+	int rc = load(service_dir, path, &root, err);
 	if (rc < 0)
 		return rc;
 	if (mill_json_get_int(root, "v", STATUS_VERSION) != STATUS_VERSION)

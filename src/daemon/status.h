@@ -19,7 +19,7 @@ struct mill_status {
 	uint64_t lost_lines;
 };
 
-/* -ENOENT: never started. -EINVAL: not a status file, or one of another version. */
+/* -ENOENT: never started. -EINVAL: not a status file, or one of another version. -EPERM: the service's user wrote it. */
 int mill_status_read(const char *service_dir, struct mill_status *ret, struct mill_error *err);
 void mill_status_release(struct mill_status *s);
 

@@ -99,7 +99,7 @@ static int open_folder(int at, const char *name, mode_t mode)
 
 static void open_folders(struct mill_shim *s)
 {
-	/* With ids of its own the service passes through run/ but cannot list or change it. */
+	/* run/ may belong to the service's user, for its sockets: we follow no link there, and readers look at the owner. */
 	mode_t pass = s->args.set_ids ? 0711 : 0700;
 	s->dir_fd = open(s->args.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir_fd < 0)

@@ -36,12 +36,12 @@ static void open_parts(struct source *s)
 {
 	for (unsigned k = PARTS_MAX - 1; k > 0; k--) {
 		_cleanup_free_ char *path = mill_xasprintf("%s/%u", s->dir, k);
-		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		int fd = mill_open_regular(path);
 		if (fd >= 0)
 			s->parts[s->n_parts++] = fd;
 	}
 	_cleanup_free_ char *current = mill_path_join(s->dir, "current");
-	int fd = open(current, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = mill_open_regular(current);
 	if (fd >= 0)
 		s->parts[s->n_parts++] = fd;
 }
@@ -248,7 +248,7 @@ static bool rotated(struct source *s)
 {
 	_cleanup_free_ char *path = mill_path_join(s->dir, "current");
 	struct stat now, ours;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = mill_open_regular(path);
 	if (fd < 0)
 		return false;
 	bool have = s->part < s->n_parts && fstat(s->parts[s->part], &ours) == 0;

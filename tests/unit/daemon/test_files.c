@@ -247,6 +247,27 @@ static void test_status_garbage(void **state)
 	assert_int_equal(mill_status_read(*state, &s, NULL), -ENOENT);
 }
 
+/* Whoever owns run/ must not make us signal a process of its choice, or wait for ever. */
+static void test_status_by_somebody_else(void **state)
+{
+	static const char text[] = "{\"v\": 1, \"state\": \"running\", \"shim\": {\"pid\": 1, \"start\": 2}}";
+	struct mill_status s;
+	const char *path = test_path(*state, "run/status.json");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(mill_status_read(*state, &s, NULL), -EINVAL);
+	assert_int_equal(unlink(path), 0);
+	test_write(test_path(*state, "elsewhere"), text);
+	assert_int_equal(symlink("../elsewhere", path), 0);
+	assert_int_equal(mill_status_read(*state, &s, NULL), -ELOOP);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(read_status(state, text, &s), 0);
+	mill_status_release(&s);
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(path, 12345, 12345), 0);
+	assert_int_equal(mill_status_read(*state, &s, NULL), -EPERM);
+}
+
 static void test_status_has_a_ceiling(void **state)
 {
 	struct mill_status s;
@@ -254,7 +275,7 @@ static void test_status_has_a_ceiling(void **state)
 	memset(text, ' ', 99999);
 	text[99999] = '\0';
 	memcpy(text, "{\"state\": \"running\"}", 20);
-	assert_int_not_equal(read_status(state, text, &s), 0);
+	assert_int_equal(read_status(state, text, &s), -EFBIG);
 }
 
 /* ---- log probes ---- */
@@ -344,10 +365,13 @@ static void test_log_probe_bad_pattern(void **state)
 	assert_int_equal(mill_probe_log_matches(*state, "[", 0, &found, NULL), -EINVAL);
 }
 
-static void test_log_probe_follows_no_link(void **state)
+static void test_log_probe_reads_files_only(void **state)
 {
 	test_write(test_path(*state, "elsewhere"), "2026-11-24T04:00:02.500Z o ready\n");
 	assert_int_equal(symlink("../elsewhere", test_path(*state, "log/current")), 0);
+	assert_false(matches(state, "ready", 0));
+	/* Nor does a FIFO hold the daemon. */
+	assert_int_equal(mkfifo(test_path(*state, "log/1"), 0600), 0);
 	assert_false(matches(state, "ready", 0));
 }
 
@@ -451,13 +475,14 @@ int main(void)
 		TEST(status_of_this_boot),
 		TEST(status_of_another_boot),
 		TEST(status_garbage),
+		TEST(status_by_somebody_else),
 		TEST(status_has_a_ceiling),
 		TEST(log_probe),
 		TEST(log_probe_since),
 		TEST(log_probe_nul_bytes),
 		TEST(log_probe_flood),
 		TEST(log_probe_bad_pattern),
-		TEST(log_probe_follows_no_link),
+		TEST(log_probe_reads_files_only),
 		TEST(short_path_stays),
 		TEST(long_path_moves),
 		TEST(foreign_folder_is_refused),

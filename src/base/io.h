@@ -37,6 +37,8 @@ int mill_copy_file(const char *from, const char *to, mode_t mode, struct mill_er
 /* Copies a tree of folders, files and relative links that stay inside it. */
 int mill_copy_tree(const char *from, const char *to, struct mill_error *err);
 bool mill_exists(const char *path);
+/* The file holds exactly these bytes. */
+bool mill_file_is(const char *path, const void *data, size_t len);
 bool mill_is_dir(const char *path);
 bool mill_is_file(const char *path);
 /* Sorted names in a folder, without . and ..; -ENOENT when absent. */

@@ -12,9 +12,10 @@ static void newline(struct mill_json_writer *w)
 {
 	if (!w->pretty)
 		return;
-	mill_strbuf_addch(w->out, '\n');
-	for (unsigned i = 0; i < w->depth; i++)
-		mill_strbuf_addstr(w->out, "  ");
+	char indent[1 + 2 * MILL_JSON_DEPTH_MAX];
+	memset(indent, ' ', sizeof(indent));
+	indent[0] = '\n';
+	mill_strbuf_add(w->out, indent, 1 + 2 * (size_t)w->depth);
 }
 
 /* Comma and indentation before a key or an array's element. */
@@ -80,6 +81,11 @@ void mill_json_escape(struct mill_strbuf *out, const char *s, size_t n)
 		unsigned len = 0;
 		/* Runs of bytes that stay as they are, at once. */
 		while (plain < n) {
+			unsigned char byte = (unsigned char)s[plain];
+			if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\') {
+				plain++; /* nearly all of them */
+				continue;
+			}
 			len = mill_utf8_decode(s + plain, n - plain, &c);
 			if (!len || c < 0x20 || c == '"' || c == '\\' || c == 0x7f)
 				break;
@@ -199,6 +205,14 @@ static void write_container(struct mill_json_writer *w, const json_t *v)
 		mill_json_value(w, item);
 	}
 	mill_json_end_object(w);
+}
+
+void mill_json_file_text(const json_t *v, struct mill_strbuf *out)
+{
+	struct mill_json_writer w;
+	mill_json_writer_init(&w, out, true);
+	mill_json_value(&w, v);
+	mill_strbuf_addch(out, '\n');
 }
 
 void mill_json_value(struct mill_json_writer *w, const json_t *v)

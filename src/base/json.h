@@ -37,6 +37,8 @@ void mill_json_double(struct mill_json_writer *w, double v);
 void mill_json_bool(struct mill_json_writer *w, bool v);
 void mill_json_null(struct mill_json_writer *w);
 void mill_json_value(struct mill_json_writer *w, const json_t *v); /* a jansson tree */
+/* A tree as state files hold it: indented, a newline at the end. */
+void mill_json_file_text(const json_t *v, struct mill_strbuf *out);
 /* key and value at once */
 void mill_json_kv_string(struct mill_json_writer *w, const char *key, const char *s);
 void mill_json_kv_int(struct mill_json_writer *w, const char *key, int64_t v);

@@ -115,6 +115,15 @@ bool mill_exists(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+bool mill_file_is(const char *path, const void *data, size_t len)
+{
+	_cleanup_free_ char *have = NULL;
+	struct stat st;
+	size_t n = 0;
+	return stat(path, &st) == 0 && (uint64_t)st.st_size == len &&
+	       mill_read_file(path, len + 1, &have, &n, NULL) == 0 && n == len && memcmp(have, data, len) == 0;
+}
+
 bool mill_is_dir(const char *path)
 {
 	struct stat st;

@@ -31,7 +31,7 @@ static void observe(struct mill_build *b, struct service *v)
 	v->alive = is_one_of(v->seen.state, alive, MILL_ARRAY_LEN(alive));
 	v->ready = mill_streq(v->seen.state, "ready");
 	v->same = v->alive && mill_streq(v->seen.fingerprint, mill_json_get_string(v->spec, "fingerprint", "-"));
-	v->old = b->host->spec ? b->host->spec(b->host, v->id) : NULL;
+	v->old = b->host->spec ? b->host->spec(b->host, v->id, v->spec) : NULL;
 }
 
 static json_t *service_data(const struct service *v)
@@ -124,12 +124,14 @@ static char *why_restart(const struct service *v)
 
 static bool reload_differs(const struct mill_build *b, const struct service *v)
 {
-	_cleanup_json_ json_t *applied = b->host->applied ? b->host->applied(b->host, v->id) : NULL;
-	const char *seen = mill_json_get_string(applied, "reload_fingerprint", NULL);
+	const char *old = mill_json_get_string(v->old, "reload_fingerprint", "");
+	const char *new = mill_json_get_string(v->spec, "reload_fingerprint", "");
 
-	if (!seen) /* nothing said: what spec.json says was applied when it started */
-		seen = mill_json_get_string(v->old, "reload_fingerprint", "");
-	return !mill_streq(seen, mill_json_get_string(v->spec, "reload_fingerprint", ""));
+	if (!*old && !*new)
+		return false; /* reload covers nothing: nobody wrote down what was applied */
+	_cleanup_json_ json_t *applied = b->host->applied ? b->host->applied(b->host, v->id) : NULL;
+	/* Nothing said: what spec.json says was applied when it started. */
+	return !mill_streq(mill_json_get_string(applied, "reload_fingerprint", old), new);
 }
 
 /* Runs from what is wanted; perhaps files that reload covers, or what only the daemon reads, differ. */

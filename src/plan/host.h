@@ -59,7 +59,8 @@ struct mill_plan_host {
 	void (*observe)(void *arg, const char *id, struct mill_observed *ret);
 
 	/* ---- the platform's folder: set by init; a test replaces them ---- */
-	json_t *(*spec)(const struct mill_plan_host *h, const char *id);    /* spec.json, NULL: none */
+	/* spec.json, a new reference; NULL: none.  `wanted` itself (may be NULL) when it is what the file holds. */
+	json_t *(*spec)(const struct mill_plan_host *h, const char *id, json_t *wanted);
 	json_t *(*applied)(const struct mill_plan_host *h, const char *id); /* applied.json */
 	json_t *(*data)(const struct mill_plan_host *h, const char *id);    /* data.json */
 	json_t *(*record)(const struct mill_plan_host *h, const char *component); /* manifest.json */

@@ -104,7 +104,7 @@ static void check_ports(struct mill_preflight_look *l)
 			continue;
 		if (l->host->observe)
 			l->host->observe(l->host->arg, mill_json_get_string(a->data, "id", ""), &seen);
-		old = seen.fingerprint[0] && l->host->spec ? l->host->spec(l->host, mill_json_get_string(a->data, "id", "")) :
+		old = seen.fingerprint[0] && l->host->spec ? l->host->spec(l->host, mill_json_get_string(a->data, "id", ""), NULL) :
 							     NULL;
 		old_ports = json_object_get(old, "ports");
 		json_object_foreach(json_object_get(spec, "ports"), port, number)

@@ -62,10 +62,7 @@ int mill_state_save(const char *path, json_t *o, mode_t mode, struct mill_error 
 	json_object_set_new(out, "version", json_string(MILL_VERSION));
 	json_object_update_missing(out, o);
 	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT;
-	struct mill_json_writer w;
-	mill_json_writer_init(&w, &text, true);
-	mill_json_value(&w, out);
-	mill_strbuf_addch(&text, '\n');
+	mill_json_file_text(out, &text);
 	return mill_write_file(path, text.data, text.len, mode, MILL_WRITE_DURABLE, err);
 }
 
@@ -131,6 +128,7 @@ int mill_platform_open(const struct mill_layout *l, const char *target, const ch
 	p->name = mill_xstrdup(name);
 	p->dir = mill_layout_platform_dir(l, target, name);
 	p->lock_fd = -1;
+	p->secret_versions = json_object();
 	int r = load_all(p, err);
 	if (r < 0) {
 		mill_platform_close(p);
@@ -144,7 +142,7 @@ struct mill_platform *mill_platform_close(struct mill_platform *p)
 {
 	if (!p)
 		return NULL;
-	json_t *parts[] = {p->record, p->desired, p->ports, p->memory, p->foreign_ports};
+	json_t *parts[] = {p->record, p->desired, p->ports, p->memory, p->secret_versions, p->foreign_ports};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(parts); i++)
 		if (parts[i])
 			json_decref(parts[i]);

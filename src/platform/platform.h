@@ -22,6 +22,7 @@ struct mill_platform {
 	json_t *ports;       /* ports.json: "component.service.port" -> number */
 	json_t *memory;      /* memory.json */
 	bool exists;
+	json_t *secret_versions; /* private to secret/: {"stamp", "versions"}, what secret_version last read */
 	json_t *foreign_ports; /* private: number -> platform, of this user's other platforms; read once */
 };
 

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "base/hash.h"
 #include "base/io.h"
@@ -186,14 +187,39 @@ int mill_secret_ensure(struct mill_platform *p, const char *component, const cha
 	return 0;
 }
 
+/* A plan asks for every secret: the file is read again only when it is another one.  Borrowed; NULL: unreadable. */
+static const json_t *known_versions(const struct mill_platform *p)
+{
+	_cleanup_free_ char *path = versions_file(p), *stamp = NULL;
+	struct stat st = {0};
+	json_t *versions;
+	if (stat(path, &st) == 0) /* saved beside and renamed: another inode, or at least another time */
+		stamp = mill_xasprintf("%llu %lld %lld.%ld", (unsigned long long)st.st_ino, (long long)st.st_size,
+				       (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	if (stamp && mill_streq(mill_json_get_string(p->secret_versions, "stamp", NULL), stamp))
+		return json_object_get(p->secret_versions, "versions");
+	json_object_clear(p->secret_versions);
+	if (load_versions(p, &versions, NULL) < 0)
+		return NULL;
+	json_object_set_new(p->secret_versions, "versions", versions);
+	json_object_set_new(p->secret_versions, "stamp", json_string(stamp ? stamp : ""));
+	return versions;
+}
+
 unsigned mill_secret_version(const struct mill_platform *p, const char *component, const char *name)
 {
-	_cleanup_json_ json_t *versions = NULL;
 	_cleanup_free_ char *path = file(p, component, name);
-	if (!mill_is_file(path) || load_versions(p, &versions, NULL) < 0)
+	unsigned version = 0;
+	if (!mill_is_file(path))
 		return 0;
-	unsigned version = version_in(versions, component, name);
-	return version ? version : 1;
+	pthread_mutex_lock(&versions_lock);
+	const json_t *versions = known_versions(p);
+	if (versions) {
+		version = version_in(versions, component, name);
+		version = version ? version : 1;
+	}
+	pthread_mutex_unlock(&versions_lock);
+	return version;
 }
 
 int mill_secret_read(const struct mill_platform *p, const char *component, const char *name, char **ret,

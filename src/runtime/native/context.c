@@ -237,14 +237,8 @@ int mill_native_owned_file(const struct mill_native *n, const char *path, const 
 int mill_native_save_json(const char *path, const json_t *o, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT;
-	struct mill_json_writer w;
-	mill_json_writer_init(&w, &text, true);
-	mill_json_value(&w, o);
-	mill_strbuf_addch(&text, '\n');
-	_cleanup_free_ char *old = NULL;
-	size_t len = 0;
-	if (mill_read_file(path, text.len + 1, &old, &len, NULL) == 0 && len == text.len &&
-	    memcmp(old, text.data, len) == 0)
+	mill_json_file_text(o, &text);
+	if (mill_file_is(path, text.data, text.len))
 		return 0; /* spares the two syncs */
 	return mill_write_file(path, text.data, text.len, 0600, MILL_WRITE_DURABLE, err);
 }

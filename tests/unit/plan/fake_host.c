@@ -73,8 +73,9 @@ static json_t *find(const json_t *from, const char *id)
 {
 	return json_incref(json_object_get(from, id));
 }
-static json_t *spec(const struct mill_plan_host *h, const char *id)
+static json_t *spec(const struct mill_plan_host *h, const char *id, json_t *wanted)
 {
+	(void)wanted;
 	return find(self(h)->specs, id);
 }
 static json_t *applied(const struct mill_plan_host *h, const char *id)

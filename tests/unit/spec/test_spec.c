@@ -54,12 +54,12 @@ static void test_what_is_no_spec(void **state)
 	} cases[] = {
 		{"spec", "2"}, {"spec", NULL}, {"id", NULL}, {"id", "\"../x\""}, {"id", "\"A.b\""}, {"dir", NULL},
 		{"probes", "{\"readiness\": {\"type\": \"psychic\"}}"},
-		{"probes", "{\"readiness\": {\"type\": \"tcp\", \"host\": \"127.0.0.1\", \"port\": 70000}}"},
+		{"probes", "{\"readiness\": {\"type\": \"tcp\", \"host\": \"127.0.0.1\"}}"},
 	};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
 		_cleanup_json_ json_t *o = spec_json();
 		_cleanup_error_ struct mill_error err = {0};
-		struct mill_spec s = {0};
+		_cleanup_spec_ struct mill_spec s = {0};
 		if (cases[i].value)
 			json_object_set_new(o, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
 		else

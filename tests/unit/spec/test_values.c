@@ -50,7 +50,7 @@ static void test_filters(void **state)
 
 static json_t *tainted(void)
 {
-	struct mill_value v = MILL_VALUE_INIT;
+	_cleanup_value_ struct mill_value v = MILL_VALUE_INIT;
 	mill_value_str(&v, "postgres://me:");
 	mill_value_secret(&v, "db/password", 3, NULL);
 	mill_value_str(&v, "@host/");

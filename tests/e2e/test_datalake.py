@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import boto3
+import botocore.exceptions
 import pytest
 from conftest import ROOT, wait_for
 
@@ -123,6 +124,22 @@ def test_versions_of_a_file(lake, tmp_path):
     assert (tmp_path / "out2").read_bytes() == b"two"
     refused = lake("repo", "get", "images", "absent", "-o", tmp_path / "out3", code=1)
     assert "absent" in refused.err and not (tmp_path / "out3").exists()
+
+
+def test_a_consumer_gets_a_user_of_its_own_that_reaches_its_bucket_only(lake):
+    env = lake.environment()
+    (entry,) = lake("credentials", "dvc", "--json", "-q").json
+    password = entry["secrets"]["s3-password"]
+    own = client(env | {"AWS_ACCESS_KEY_ID": "dvc", "AWS_SECRET_ACCESS_KEY": password})
+    assert password != env["AWS_SECRET_ACCESS_KEY"]
+    own.list_objects_v2(Bucket="versions")
+    for refused in (
+        lambda: own.get_object(Bucket="data", Key="iris/iris.csv"),
+        lambda: own.put_object(Bucket="data", Key="x", Body=b""),
+        lambda: own.create_bucket(Bucket="mine"),
+    ):
+        with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+            refused()
 
 
 def test_a_killed_server_comes_back_once(lake):

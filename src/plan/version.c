@@ -1,4 +1,4 @@
-/* Versions of components, and whether one may touch data that another wrote (DESIGN decision 9). */
+/* Versions of components, and whether one may touch data that another wrote (decision 9 of docs/internals/decisions.md). */
 #include <ctype.h>
 
 #include "plan/build.h"

@@ -1,5 +1,5 @@
 /*
- * Fingerprints decide what restarts (DESIGN decision 4).  They are digests of
+ * Fingerprints decide what restarts (decision 4 of docs/internals/decisions.md).  They are digests of
  * canonical JSON, in which a secret is its name and version, never its value.
  */
 #ifndef MILL_SPEC_FINGERPRINT_H

@@ -17,6 +17,7 @@ struct mill_client {
 	int fd;
 	int64_t last_id;
 	struct mill_strbuf in;
+	size_t searched; /* of `in`: holds no newline */
 	json_t *hello;
 };
 
@@ -87,13 +88,15 @@ static int send_all(struct mill_client *c, const char *data, size_t len, uint64_
 static int read_line(struct mill_client *c, uint64_t deadline, int cancel_fd, json_t **ret, struct mill_error *err)
 {
 	for (;;) {
-		char *end = memchr(c->in.data, '\n', c->in.len);
+		char *end = memchr(c->in.data + c->searched, '\n', c->in.len - c->searched);
 		if (end) {
 			size_t len = (size_t)(end - c->in.data);
 			int rc = mill_json_parse("answer of the daemon", c->in.data, len, ret, err);
 			mill_strbuf_consume(&c->in, len + 1);
+			c->searched = 0;
 			return rc;
 		}
+		c->searched = c->in.len;
 		if (c->in.len > LINE_MAX_BYTES)
 			return mill_fail(err, EPROTO, "the daemon sent a line of more than %zu bytes", LINE_MAX_BYTES);
 		char *room = mill_strbuf_reserve(&c->in, 16384);

@@ -23,7 +23,7 @@ struct batch {
 	struct iovec iov[3 * BATCH_LINES + 1];
 	int n;
 	unsigned lines;
-	size_t bytes;
+	size_t bytes, gap_bytes; /* with the mark of a gap; of that mark alone */
 	char head[MILL_LOG_STREAMS][32], gap[160];
 	size_t head_len;
 };
@@ -44,6 +44,9 @@ void mill_shim_log_init(struct mill_shim_log *log, int dir_fd, uint64_t max_byte
 	log->max_bytes = max_bytes < 4096 ? 4096 : max_bytes;
 	log->keep = keep;
 	log->line_max = line_max < 64 ? 64 : line_max > BUFFER_SIZE / 2 ? BUFFER_SIZE / 2 : line_max;
+	/* One line with its stamp and the mark of a gap fits into a file. */
+	if (log->line_max > log->max_bytes - 256)
+		log->line_max = (uint32_t)log->max_bytes - 256;
 	log->now_ms = wall_ms;
 }
 
@@ -146,7 +149,7 @@ static void batch_start(struct mill_shim_log *log, struct batch *b)
 {
 	b->n = 0;
 	b->lines = 0;
-	b->bytes = 0;
+	b->bytes = b->gap_bytes = 0;
 	for (int s = 0; s < MILL_LOG_STREAMS; s++) {
 		struct mill_text t = MILL_TEXT(b->head[s]);
 		mill_text_time(&t, log->now_ms());
@@ -165,7 +168,7 @@ static void batch_start(struct mill_shim_log *log, struct batch *b)
 	mill_text_add(&t, errno_name(log->gap_errno));
 	mill_text_add(&t, "\n");
 	b->iov[b->n++] = (struct iovec){b->gap, t.len};
-	b->bytes += t.len;
+	b->bytes = b->gap_bytes = t.len;
 }
 
 static void batch_flush(struct mill_shim_log *log, struct batch *b)
@@ -186,7 +189,7 @@ static void batch_flush(struct mill_shim_log *log, struct batch *b)
 	if (rc < 0) {
 		log->gap_lines += b->lines;
 		log->lost_lines += b->lines;
-		log->gap_bytes += b->bytes;
+		log->gap_bytes += b->bytes - b->gap_bytes;
 		log->gap_errno = -rc;
 		if (rc == -EFBIG)
 			rotate(log); /* the limit is on one file: the next can be written */

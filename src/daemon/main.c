@@ -272,6 +272,7 @@ int main(int argc, char **argv)
 		rc = write_daemon_json(&d, &err);
 	if (rc < 0) {
 		say(&o, err.message);
+		mill_daemon_release(&d);
 		return MILL_EXIT_FAILED;
 	}
 	write_exe_link(&d);

@@ -353,6 +353,10 @@ static void run(struct mill_shim *s)
 static void leave_a_daemon(struct mill_shim *s)
 {
 	uint64_t end = mill_shim_now_ns() + (uint64_t)LINGER_MS * 1000000;
+	if (s->watch.pidfd >= 0 && mill_sys_is_dying(s->watch.pid)) {
+		struct pollfd p = {.fd = s->watch.pidfd, .events = POLLIN};
+		poll(&p, 1, LINGER_MS);
+	}
 	if (s->watch.pidfd >= 0 && mill_sys_pidfd_ended(s->watch.pidfd))
 		mill_shim_watch_tick(s);
 	while (s->watch.pidfd < 0 && mill_shim_now_ns() < end) {

@@ -16,6 +16,7 @@
 
 struct mill_shim_watch {
 	int pidfd;         /* of the daemon; -1: none alive that we know */
+	pid_t pid;         /* of the daemon, as long as pidfd is open */
 	uint64_t next_ns;  /* when to look again; 0: not looking */
 	uint32_t delay_ms; /* between looks */
 	uint64_t lost_ns;  /* since when there is none */

@@ -110,14 +110,46 @@ static uint64_t take_number(const char **p)
 	return v;
 }
 
-int mill_sys_stat(pid_t pid, struct mill_sys_stat *ret)
+static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t size)
 {
-	char path[48], buf[1024];
+	char path[48];
 	struct mill_text t = MILL_TEXT(path);
 	mill_text_add(&t, "/proc/");
 	mill_text_num(&t, (uint64_t)pid);
-	mill_text_add(&t, "/stat");
-	if (pid <= 0 || read_small(path, buf, sizeof(buf)) <= 0)
+	mill_text_add(&t, name);
+	return pid <= 0 ? -ESRCH : read_small(path, buf, size);
+}
+
+/* "SigPnd:\t0000000000000100": is signal 9 in the mask? */
+static bool kill_is_pending(const char *status, const char *key)
+{
+	const char *p = strstr(status, key);
+	if (!p)
+		return false;
+	p += strlen(key) + strcspn(p + strlen(key), "\n"); /* the end of the line: the lowest digits */
+	return p - status > 3 && p[-3] >= '0' && ((p[-3] <= '9' ? p[-3] - '0' : (p[-3] | 0x20) - 'a' + 10) & 1);
+}
+
+bool mill_sys_is_dying(pid_t pid)
+{
+	enum { EXITING = 0x4 }; /* PF_EXITING of linux/sched.h: field 9 of /proc/PID/stat */
+	char buf[4096];
+	if (read_proc(pid, "/stat", buf, sizeof(buf)) <= 0)
+		return true;
+	const char *p = strrchr(buf, ')');
+	for (int field = 2; p && field < 9; field++)
+		p = strchr(p + 1, ' ');
+	if (p && take_number(&p) & EXITING)
+		return true;
+	if (read_proc(pid, "/status", buf, sizeof(buf)) <= 0)
+		return true;
+	return kill_is_pending(buf, "\nSigPnd:") || kill_is_pending(buf, "\nShdPnd:");
+}
+
+int mill_sys_stat(pid_t pid, struct mill_sys_stat *ret)
+{
+	char buf[1024];
+	if (read_proc(pid, "/stat", buf, sizeof(buf)) <= 0)
 		return -ESRCH;
 	/* The name in parentheses may hold anything; the last ')' ends it (proc(5)). */
 	const char *p = strrchr(buf, ')');

@@ -22,6 +22,11 @@ int mill_sys_stat(pid_t pid, struct mill_sys_stat *ret);
  */
 int mill_sys_pidfd(pid_t pid, uint64_t start);
 int mill_sys_pidfd_kill(int pidfd, int sig);
+/*
+ * True when a KILL is on its way to the process or it is taking itself down:
+ * its pidfd tells only once all of its memory is gone, milliseconds later.
+ */
+bool mill_sys_is_dying(pid_t pid);
 /* True once the process behind the pidfd has ended. */
 bool mill_sys_pidfd_ended(int pidfd);
 /* Calls fn for every numeric name in `path` ("/proc", "/proc/7/fd") until it returns non-zero. */

@@ -68,9 +68,9 @@ static void look_later(struct mill_shim *s)
 	s->watch.delay_ms = s->watch.delay_ms * 2 > LOOK_MAX_MS ? LOOK_MAX_MS : s->watch.delay_ms * 2;
 }
 
-static void found(struct mill_shim *s, int pidfd)
+static void found(struct mill_shim *s, int pidfd, pid_t pid)
 {
-	s->watch = (struct mill_shim_watch){.pidfd = pidfd, .delay_ms = LOOK_FIRST_MS};
+	s->watch = (struct mill_shim_watch){.pidfd = pidfd, .pid = pid, .delay_ms = LOOK_FIRST_MS};
 }
 
 /* Milliseconds that the next start must still wait; 0: record it and go. */
@@ -174,9 +174,10 @@ void mill_shim_watch_tick(struct mill_shim *s)
 	bool held = flock(fd, LOCK_EX | LOCK_NB) < 0;
 	read_text(fd, text, sizeof(text));
 	if (held) {
-		int pidfd = mill_sys_pidfd((pid_t)number_after(text, "pid "), number_after(text, "start "));
+		pid_t pid = (pid_t)number_after(text, "pid ");
+		int pidfd = mill_sys_pidfd(pid, number_after(text, "start "));
 		if (pidfd >= 0)
-			found(s, pidfd);
+			found(s, pidfd, pid);
 		else
 			look_later(s); /* somebody is about to write there */
 	} else {
@@ -187,7 +188,7 @@ void mill_shim_watch_tick(struct mill_shim *s)
 
 void mill_shim_watch_init(struct mill_shim *s)
 {
-	s->watch = (struct mill_shim_watch){.pidfd = -1, .delay_ms = LOOK_FIRST_MS};
+	s->watch = (struct mill_shim_watch){.pidfd = -1, .pid = s->args.daemon_pid, .delay_ms = LOOK_FIRST_MS};
 	s->watch.pidfd = mill_sys_pidfd(s->args.daemon_pid, s->args.daemon_start);
 	if (s->watch.pidfd < 0)
 		mill_shim_watch_tick(s);

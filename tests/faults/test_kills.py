@@ -168,6 +168,7 @@ def test_the_daemon_and_a_service_at_once(platform):
     kill(old)
     kill(main)
     replaced(p, old)
+    until(lambda: len(starts(p, "a.server")) == 2, what="another start")
     ready(p, "a.server", "b.server")
     assert len(starts(p, "a.server")) == 2 and len(starts(p, "b.server")) == 1
     settled(p, "a.server", "b.server")
@@ -178,10 +179,11 @@ def test_the_only_service_and_the_daemon_at_once(platform):
     p = platform
     server(p, "a.server")
     running(p, "a.server")
-    old = daemon_pid(p)
-    kill(p.shim_status("a.server")["main"]["pid"])
+    old, main = daemon_pid(p), p.shim_status("a.server")["main"]["pid"]
     kill(old)
+    kill(main)
     replaced(p, old)
+    until(lambda: len(starts(p, "a.server")) == 2, what="another start")
     ready(p, "a.server")
     settled(p, "a.server")
 
@@ -193,7 +195,8 @@ def test_everything_at_once(platform):
     for i in ids:
         server(p, i)
     running(p, *ids)
-    for pid in [daemon_pid(p), *(p.shim_status(i)["shim"]["pid"] for i in ids)]:
+    os.kill(daemon_pid(p), signal.SIGSTOP)  # so that none of them sees another go
+    for pid in [*(p.shim_status(i)["shim"]["pid"] for i in ids), daemon_pid(p)]:
         kill(pid)
     until(lambda: not p.processes(), what="nothing is left")
     p.start_daemon()

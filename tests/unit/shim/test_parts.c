@@ -247,12 +247,16 @@ static void test_pidfd_knows_its_process(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	assert_false(mill_sys_pidfd_ended(fd));
+	assert_false(mill_sys_is_dying(pid));
 	assert_int_equal(mill_sys_pidfd_kill(fd, SIGKILL), 0);
+	assert_true(mill_sys_is_dying(pid)); /* the signal waits, or is at work, or has been */
 	siginfo_t info;
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 	assert_true(mill_sys_pidfd_ended(fd));
 	assert_int_equal(mill_sys_pidfd(pid, st.start), -ESRCH); /* a zombie is nobody */
+	assert_true(mill_sys_is_dying(pid));
 	waitpid(pid, NULL, 0);
+	assert_true(mill_sys_is_dying(pid));
 	assert_int_equal(mill_sys_pidfd_kill(fd, SIGKILL), -ESRCH);
 	close(fd);
 	assert_int_equal(mill_sys_pidfd(0, 0), -ESRCH);

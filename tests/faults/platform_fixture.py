@@ -122,6 +122,7 @@ class Platform:
         """Started as nobody's child; returns once it listens."""
         read, write = os.pipe()
         environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+        environment.update({k: v for k, v in os.environ.items() if k in ("ASAN_OPTIONS", "UBSAN_OPTIONS")})
         environment.update(env or {})
         subprocess.run(
             ["setsid", "--fork", str(daemon or DAEMON), "--shim", str(SHIM), "--ready-fd", str(write), *options,

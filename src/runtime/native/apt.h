@@ -25,6 +25,8 @@ struct mill_apt_list {
 	struct mill_apt_package *items;
 	size_t n, cap;
 };
+/* A line of a lock: "suite arch name=version sha256:hex size pool/path". */
+int mill_apt_package_parse(const char *text, struct mill_apt_package *ret);
 void mill_apt_package_release(struct mill_apt_package *p);
 void mill_apt_list_release(struct mill_apt_list *l);
 

@@ -11,12 +11,34 @@
 #include "runtime/native/apt.h"
 #include "runtime/native/step.h"
 
-static int parse_line(const char *text, struct mill_apt_package *p)
+/* The first byte is a letter or digit: nothing that apt could take for an option, or a path for a way out. */
+static bool is_word(const char *s, size_t n, const char *more)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool plain = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9');
+		if (!plain && (i == 0 || !strchr(more, s[i])))
+			return false;
+	}
+	return n > 0;
+}
+
+static bool is_sha256(const char *s)
+{
+	return strlen(s) == MILL_SHA256_HEX - 1 && strspn(s, "0123456789abcdef") == MILL_SHA256_HEX - 1;
+}
+
+int mill_apt_package_parse(const char *text, struct mill_apt_package *p)
 {
 	_cleanup_strv_ struct mill_strv f = {0};
 	mill_strv_split(&f, text, " \t");
 	char *equals = f.n == 6 ? strchr(f.items[2], '=') : NULL;
-	if (!equals || !mill_starts_with(f.items[3], "sha256:") || mill_parse_u64(f.items[4], &p->size) < 0)
+	if (!equals || !mill_starts_with(f.items[3], "sha256:") || !is_sha256(f.items[3] + strlen("sha256:")) ||
+	    mill_parse_u64(f.items[4], &p->size) < 0)
+		return -EINVAL;
+	/* Debian Policy 5.6.1, 5.6.8, 5.6.12 */
+	if (!is_word(f.items[0], strlen(f.items[0]), "-") || !is_word(f.items[1], strlen(f.items[1]), "-") ||
+	    !is_word(f.items[2], (size_t)(equals - f.items[2]), "+-.") || !is_word(equals + 1, strlen(equals + 1), ".+-:~") ||
+	    !mill_path_is_inside(f.items[5]))
 		return -EINVAL;
 	p->suite = mill_xstrdup(f.items[0]);
 	p->arch = mill_xstrdup(f.items[1]);
@@ -41,7 +63,7 @@ static int read_lock(const char *path, struct mill_apt_list *ret, struct mill_er
 		struct mill_apt_package p = {0};
 		if (lines.items[i][0] == '#')
 			continue;
-		if (parse_line(lines.items[i], &p) < 0)
+		if (mill_apt_package_parse(lines.items[i], &p) < 0)
 			return mill_fail(err, EBADMSG, "the lock's line '%.80s' is not a package", lines.items[i]);
 		if (mill_streq(p.arch, "all") || mill_streq(p.arch, mill_machine_arch())) {
 			MILL_GROW(ret->items, ret->n, ret->cap);

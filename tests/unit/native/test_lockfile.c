@@ -1,6 +1,7 @@
 /* Coordinates, lock lines and the poms made from them. */
 #include "../cmocka_all.h"
 
+#include "runtime/native/apt.h"
 #include "runtime/native/maven.h"
 
 #define SHA "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -63,9 +64,41 @@ static void test_pom(void **state)
 	assert_null(strstr(out.data, "<dependencies>"));
 }
 
+#define HASH "5a570d64fab14243a277771c9d5493f2b0e0e15e77a04c57caf3f28274d194bf"
+
+static void test_debian_packages(void **state)
+{
+	static const char *const bad[] = {
+		"", "bookworm all a=1 sha256:" HASH " 5",
+		"bookworm all a sha256:" HASH " 5 pool/a.deb",
+		"bookworm all a=1 sha256:" HASH " five pool/a.deb",
+		"bookworm all a=1 sha256:short 5 pool/a.deb",
+		"bookworm all a=1 md5:" HASH " 5 pool/a.deb",
+		/* Options of apt, and ways out of its folder. */
+		"bookworm all -oDir=/ sha256:" HASH " 5 pool/a.deb",
+		"bookworm all ../../a=1 sha256:" HASH " 5 pool/a.deb",
+		"bookworm all a=1/../../b sha256:" HASH " 5 pool/a.deb",
+		"bookworm ../x a=1 sha256:" HASH " 5 pool/a.deb",
+		"bookworm all a= sha256:" HASH " 5 pool/a.deb",
+		"bookworm all a=1=2 sha256:" HASH " 5 pool/a.deb",
+		"bookworm all a=1 sha256:" HASH " 5 ../a.deb",
+		"bookworm all a=1 sha256:" HASH " 5 /etc/a.deb",
+	};
+	struct mill_apt_package p = {0};
+	for (size_t i = 0; i < MILL_ARRAY_LEN(bad); i++)
+		assert_int_equal(mill_apt_package_parse(bad[i], &p), -EINVAL);
+	assert_int_equal(mill_apt_package_parse("bookworm amd64 libc++1=1:2.3~rc1+b-1 sha256:" HASH " 5 pool/main/a%7e.deb", &p), 0);
+	assert_string_equal(p.name, "libc++1");
+	assert_string_equal(p.version, "1:2.3~rc1+b-1");
+	assert_string_equal(p.arch, "amd64");
+	assert_string_equal(p.sha256, HASH);
+	assert_int_equal(p.size, 5);
+	mill_apt_package_release(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_coordinates), cmocka_unit_test(test_locked),
-					   cmocka_unit_test(test_pom)};
+					   cmocka_unit_test(test_pom), cmocka_unit_test(test_debian_packages)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,35 @@ python_environment() {
 	printf '%s\n' "$venv/bin/python"
 }
 
+# pytests BUILD LOG ARGUMENTS...: runs pytest on a build's binaries and adds up its figures.
+pytests() {
+	local build=$1 log=$1/$2 python line
+	shift 2
+	python=$(python_environment)
+	# -p no:cacheprovider: nothing is written into the checkout
+	MILL_BUILD=$here/$build "$python" -m pytest -p no:cacheprovider -q -ra --color=no --durations=15 "$@" 2>&1 | tee "$log" || true
+	line=$(grep -E '^(=* ?)?[0-9]+ (passed|failed|skipped|error)' "$log" | tail -n 1)
+	count() { printf '%s' "$line" | sed -n "s/.*\\b\\([0-9][0-9]*\\) $1.*/\\1/p"; }
+	local p f s e
+	p=$(count passed) f=$(count failed) s=$(count skipped) e=$(count error)
+	[ -n "$line" ] || e=1
+	passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0} + ${e:-0})) skipped=$((skipped + ${s:-0}))
+}
+
+# The daemon and the shim under their faults, with the sanitizers watching: what they report is a failure, too.
+sanitized_faults() {
+	local reports
+	reports=$(mktemp -d)
+	chmod 1777 "$reports"
+	ASAN_OPTIONS=detect_leaks=1:log_path=$reports/asan UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$reports/ubsan \
+		MILL_KILLS=60 pytests build-asan faults.log tests/faults/test_kills.py tests/faults/test_misbehaviour.py tests/faults/test_control.py
+	if [ -n "$(ls "$reports")" ]; then
+		failed=$((failed + 1))
+		head -n 60 "$reports"/*
+	fi
+	rm -rf "$reports"
+}
+
 mill_need test
 for name in $stages; do
 	case $name in
@@ -88,6 +117,7 @@ for name in $stages; do
 		CC=clang configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dwerror=true
 		ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 			meson_tests build-asan --timeout-multiplier 3
+		sanitized_faults
 		;;
 	valgrind)
 		stage "valgrind on the units"
@@ -95,7 +125,7 @@ for name in $stages; do
 		meson_tests build-test --suite unit --setup valgrind
 		;;
 	fuzz)
-		stage "fuzzers, 10 s each"
+		stage "fuzzers, ${MILL_FUZZ_SECONDS:-10} s each"
 		CC=clang configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dwerror=true
 		found=0
 		for fuzzer in build-asan/tests/fuzz/fuzz-*; do
@@ -109,15 +139,7 @@ for name in $stages; do
 	e2e)
 		stage "end to end, faults, real servers"
 		configure build-test -Dwerror=true
-		python=$(python_environment)
-		log=build-test/pytest.log
-		# -p no:cacheprovider: nothing is written into the checkout
-		MILL_BUILD=$here/build-test "$python" -m pytest -p no:cacheprovider -q -ra --color=no --durations=15 tests/e2e tests/faults 2>&1 | tee "$log" || true
-		line=$(grep -E '^(=* ?)?[0-9]+ (passed|failed|skipped|error)' "$log" | tail -n 1)
-		count() { printf '%s' "$line" | sed -n "s/.*\\b\\([0-9][0-9]*\\) $1.*/\\1/p"; }
-		p=$(count passed) f=$(count failed) s=$(count skipped) e=$(count error)
-		[ -n "$line" ] || e=1
-		passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0} + ${e:-0})) skipped=$((skipped + ${s:-0}))
+		pytests build-test pytest.log tests/e2e tests/faults
 		;;
 	*)
 		printf 'test.sh: no such stage: %s\n' "$name" >&2

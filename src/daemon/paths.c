@@ -18,6 +18,12 @@ static uint64_t hash_name(const char *s)
 	return h;
 }
 
+char *mill_socket_name(const char *id, const char *ending)
+{
+	return strlen(id) <= 40 ? mill_xasprintf("%s.%s", id, ending)
+				: mill_xasprintf("%.24s-%016llx.%s", id, (unsigned long long)hash_name(id), ending);
+}
+
 /* In /tmp anybody may have made it first: it must be a folder, ours, closed to others. */
 static int own_folder(const char *path, struct mill_error *err)
 {

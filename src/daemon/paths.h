@@ -12,6 +12,8 @@
 
 /* <platform_dir>/run/<name>; owned. */
 char *mill_daemon_path(const char *platform_dir, const char *name);
+/* "<id>.<ending>", short and another one for every id; owned. */
+char *mill_socket_name(const char *id, const char *ending);
 /*
  * `path` itself when short enough, else <fallback folder of the platform>/<name>; owned.
  * The fallback folder is made.  *ret_moved tells which.

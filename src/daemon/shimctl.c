@@ -254,7 +254,7 @@ static int make_args(struct mill_service *s, int report_fd, struct mill_strv *ar
 	_cleanup_strv_ struct mill_strv locks = {0};
 	_cleanup_free_ char *notify = NULL;
 	_cleanup_free_ char *wanted = mill_path_join(s->dir, "run/notify.sock");
-	_cleanup_free_ char *name = mill_xasprintf("%.60s.notify", s->id);
+	_cleanup_free_ char *name = mill_socket_name(s->id, "notify");
 	bool moved;
 	int rc = spec->notify ? mill_socket_path(s->daemon->platform_dir, wanted, name, &notify, &moved, err) : 0;
 	if (rc < 0)

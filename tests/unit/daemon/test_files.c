@@ -422,6 +422,21 @@ static void test_long_path_moves(void **state)
 }
 
 /* A folder that others may write, or a link laid in our way, is refused with the next step. */
+static void test_a_name_for_every_id(void **state)
+{
+	char a[129], b[129];
+	memset(a, 'x', 128);
+	a[64] = '.';
+	a[128] = '\0';
+	memcpy(b, a, sizeof(b));
+	b[127] = 'y';
+	_cleanup_free_ char *one = mill_socket_name(a, "notify"), *other = mill_socket_name(b, "notify");
+	_cleanup_free_ char *plain = mill_socket_name("minio.server", "notify");
+	assert_string_not_equal(one, other);
+	assert_true(strlen(one) < 60);
+	assert_string_equal(plain, "minio.server.notify");
+}
+
 static void test_foreign_folder_is_refused(void **state)
 {
 	char path[MILL_SOCKET_PATH_MAX + 2];
@@ -485,6 +500,7 @@ int main(void)
 		TEST(log_probe_reads_files_only),
 		TEST(short_path_stays),
 		TEST(long_path_moves),
+		TEST(a_name_for_every_id),
 		TEST(foreign_folder_is_refused),
 		TEST(long_name_is_an_error),
 	};

@@ -24,11 +24,21 @@ static char *file_of(const struct mill_platform *p, const char *name)
 	return mill_path_join(p->dir, name);
 }
 
+/* Nothing of ours writes half a file: a hand or a disk did this, and only a person can tell what it held. */
+static int damaged(int r, struct mill_error *err)
+{
+	mill_error_hint(err, "the file is damaged and was left as it is: restore it from a backup, or move it away "
+			     "and run `data-mill up -f FLAVOUR` to make it anew; data folders stay");
+	return r;
+}
+
 static int check_version(const json_t *o, const char *path, struct mill_error *err)
 {
 	int64_t v = mill_json_get_int(o, "v", 0);
-	if (v == 0)
-		return mill_fail(err, EBADMSG, "%s: not a state file of data-mill (no \"v\")", path);
+	if (v == 0) {
+		mill_fail(err, EBADMSG, "%s: not a state file of data-mill (no \"v\")", path);
+		return damaged(-EBADMSG, err);
+	}
 	if (v <= MILL_STATE_VERSION)
 		return 0;
 	mill_fail_usage(err, "%s was written by data-mill %s (state version %lld); this is data-mill %s, "
@@ -44,10 +54,14 @@ int mill_state_load(const char *path, json_t **ret, struct mill_error *err)
 {
 	_cleanup_json_ json_t *o = NULL;
 	int r = mill_json_load(path, MILL_JSON_FILE_MAX, &o, err);
+	if (r == -EINVAL)
+		return damaged(r, err);
 	if (r < 0)
 		return r;
-	if (!json_is_object(o))
-		return mill_fail(err, EBADMSG, "%s: not a JSON object", path);
+	if (!json_is_object(o)) {
+		mill_fail(err, EBADMSG, "%s: not a JSON object", path);
+		return damaged(-EBADMSG, err);
+	}
 	r = check_version(o, path, err);
 	if (r < 0)
 		return r;

@@ -250,14 +250,21 @@ int mill_ops_stop(struct mill_native *n, const char *const *names, size_t n_name
 	if (r < 0 || !c)
 		return r;
 	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_strv_ struct mill_strv up = {0}; /* the others are asked for, too, but there is nothing to tell */
 	for (size_t i = 0; i < ids.n; i++)
-		tell(w, ids.items[i], "stopping", NULL);
+		if (is_up(n, ids.items[i])) {
+			mill_strv_add(&up, ids.items[i]);
+			tell(w, ids.items[i], "stopping", NULL);
+		}
 	if (ids.n)
 		r = mill_client_services(c, "stop", (const char *const *)ids.items, ids.n, -1, cancel_fd, &answer, err);
 	if (r == 0)
 		r = check_results(n, answer, "stop", err);
-	for (size_t i = 0; i < ids.n && r == 0; i++)
-		tell(w, ids.items[i], "stopped", NULL);
+	for (size_t i = 0; i < up.n && r == 0; i++)
+		tell(w, up.items[i], "stopped", NULL);
+	for (size_t i = 0; i < all.n && r == 0; i++)
+		if (!mill_strv_contains(&up, all.items[i]))
+			tell(w, all.items[i], "already stopped", NULL);
 	mill_client_close(c);
 	mill_live_forget(n);
 	return r;

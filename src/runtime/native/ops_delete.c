@@ -110,6 +110,11 @@ int mill_ops_inventory(struct mill_native *n, const char *component, int cancel_
 		return r;
 	runs(n, component, services);
 	add_folders(n, component, data, &total);
+	if (component && json_array_size(data) == 0) { /* neither known nor left behind: a misspelt name */
+		const json_t *record;
+		if ((r = mill_native_record(n, component, &record, err)) < 0)
+			return r;
+	}
 	for (size_t i = 0; i < names.n; i++) {
 		if (component && strcmp(component, names.items[i]) != 0)
 			continue;
@@ -328,15 +333,29 @@ static int forget_component(struct mill_native *n, const char *component, bool p
 	return r < 0 ? r : mill_platform_save_record(n->p, err);
 }
 
+/* Uninstalled before, its data kept: there is nothing to stop, only something to delete. */
+static bool only_data(const struct mill_native *n, const char *component)
+{
+	_cleanup_json_ json_t *data = json_array();
+	uint64_t total = 0;
+	add_folders(n, component, data, &total);
+	return json_array_size(data) > 0;
+}
+
 int mill_ops_uninstall(struct mill_native *n, const char *component, bool purge, const struct mill_ops_watch *w,
 		       struct mill_error *err)
 {
 	static const char *const kept[] = {"data"};
 	const json_t *record = NULL;
 	int r = mill_native_record(n, component, &record, err);
+	bool left_over = r == -ENOENT && purge && only_data(n, component);
+	if (left_over) {
+		mill_error_release(err);
+		r = 0;
+	}
 	if (r == 0)
 		r = check_dependants(n, component, err);
-	if (r == 0)
+	if (r == 0 && !left_over)
 		r = mill_ops_stop(n, &component, 1, w, err);
 	if (r == 0)
 		r = strip_services(n, component, purge, err);

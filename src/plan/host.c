@@ -52,7 +52,7 @@ static json_t *read_record(const struct mill_plan_host *h, const char *component
 
 static unsigned secret_version(const struct mill_plan_host *h, const char *component, const char *name)
 {
-	return mill_secret_version(h->platform, component, name);
+	return mill_secret_version_wanted(h->platform, component, name);
 }
 
 static int assign_port(const struct mill_plan_host *h, const char *key, uint16_t preferred, uint16_t pinned,

@@ -222,6 +222,19 @@ unsigned mill_secret_version(const struct mill_platform *p, const char *componen
 	return version;
 }
 
+unsigned mill_secret_version_wanted(const struct mill_platform *p, const char *component, const char *name)
+{
+	unsigned version = mill_secret_version(p, component, name);
+	if (version)
+		return version;
+	pthread_mutex_lock(&versions_lock);
+	const json_t *versions = known_versions(p);
+	if (versions)
+		version = version_in(versions, component, name);
+	pthread_mutex_unlock(&versions_lock);
+	return version + 1;
+}
+
 int mill_secret_read(const struct mill_platform *p, const char *component, const char *name, char **ret,
 		     struct mill_error *err)
 {

@@ -13,6 +13,8 @@ int mill_secret_ensure(struct mill_platform *p, const char *component, const cha
 		       const char *alphabet, unsigned *ret_version, struct mill_error *err);
 /* Version without making it; 0 when absent. */
 unsigned mill_secret_version(const struct mill_platform *p, const char *component, const char *name);
+/* The version that mill_secret_ensure() would give: a deleted value comes back as a new one. */
+unsigned mill_secret_version_wanted(const struct mill_platform *p, const char *component, const char *name);
 /* The value, owned; wiped by mill_secret_free(). */
 int mill_secret_read(const struct mill_platform *p, const char *component, const char *name, char **ret, struct mill_error *err);
 void mill_secret_free(char *value);

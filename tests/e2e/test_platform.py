@@ -42,8 +42,7 @@ def test_plan_says_what_and_why_and_changes_nothing(tiny):
     chain(tiny)
     before = tiny.snapshot()
     result = tiny("plan", "--detailed-exitcode", code=3)
-    assert [line.split()[:2] for line in result.out.splitlines() if line.startswith("start")] == [["start", f"{c}.server"] for c in "abcd"] or "start" in result.out
-    assert "new" in result.out
+    assert [line.split() for line in result.out.splitlines() if line.startswith("start")] == [["start", f"{c}.server", "new"] for c in "abcd"]
     plan = tiny("plan", "--json", "-q").json
     starts = {a["component"]: a for a in plan["actions"] if a["action"] == "start"}
     assert set(starts) == set("abcd") and all(a["reason"] for a in starts.values())
@@ -68,7 +67,7 @@ def test_up_as_json_is_a_line_an_event(tiny):
     assert lines[0]["event"] == "plan" and lines[-1]["event"] == "end"
     done = [(e["action"], e["component"]) for e in lines if e["event"] == "done"]
     assert [c for action, c in done if action == "start" and c != "d"] == ["a", "b", "c"], "providers first"
-    assert {s["state"] for s in lines[-1]["status"]["services"]} == {"ready"} if "services" in lines[-1]["status"] and isinstance(lines[-1]["status"]["services"], list) else True
+    assert set(tiny.states().values()) == {"ready"}
 
 
 def test_only_one_component_with_what_it_needs(tiny):
@@ -153,7 +152,8 @@ def test_neither_restart_nor_a_crash_restarts_dependents(tiny):
 
 def test_a_new_secret_version_restarts_and_no_value_is_in_a_spec(tiny):
     tiny.component("a", secrets={"key": {"length": 32}}, environment={"KEY": "${secret.key}"})
-    tiny.flavour("a")
+    tiny.component("b", requires=["a"])
+    tiny.flavour("a, b")
     tiny("up")
     secret = (tiny.platform() / "secrets/a/key").read_text()
     assert f"KEY={secret}\n" in get(tiny.ports["a"], "/environment")
@@ -161,6 +161,14 @@ def test_a_new_secret_version_restarts_and_no_value_is_in_a_spec(tiny):
         assert secret not in path.read_text(errors="replace"), path
     assert (tiny.platform() / "secrets/a/key").stat().st_mode & 0o777 == 0o600
     assert (tiny.platform() / "secrets").stat().st_mode & 0o777 == 0o700
+    before = tiny.pids()
+    (tiny.platform() / "secrets/a/key").unlink()
+    tiny("up")
+    renewed = (tiny.platform() / "secrets/a/key").read_text()
+    after = tiny.pids()
+    assert renewed != secret and f"KEY={renewed}\n" in get(tiny.ports["a"], "/environment")
+    assert after["a.server"] != before["a.server"] and after["b.server"] == before["b.server"]
+    tiny.empty_plan()
 
 
 # ---- decision 5: what is removed ----
@@ -189,7 +197,7 @@ def test_a_component_is_uninstalled_only_when_nobody_needs_it(tiny):
     chain(tiny)
     tiny("up")
     refused = tiny("uninstall", "a", check=False)
-    assert refused.code in (1, 2) and "b" in refused.err and get(tiny.ports["a"]) == "ok", refused
+    assert refused.code == 2 and "a is used by b" in refused.err and get(tiny.ports["a"]) == "ok", refused
     tiny("uninstall", "d", "--yes")
     assert "d.server" not in tiny.states()
     assert (tiny.folder("d") / "data/starts").exists()
@@ -248,7 +256,7 @@ def test_destroy_wants_the_name_typed(tiny):
     chain(tiny)
     tiny("up")
     code, seen = typed(tiny, "no", "destroy", "--delete-data")
-    assert code in (1, 2) and "a.server" in seen and get(tiny.ports["a"]) == "ok", seen
+    assert code == 2 and "a.server" in seen and get(tiny.ports["a"]) == "ok", seen
     code, seen = typed(tiny, "tiny", "destroy", "--delete-data")
     assert code == 0 and not tiny.processes() and not tiny.platforms(), seen
 
@@ -331,7 +339,7 @@ def test_two_platforms_side_by_side(tiny):
     tiny("destroy", "--yes", "--delete-data", "--platform", "native.other")
     assert [p.name for p in tiny.platforms()] == ["native.tiny"]
     tiny.empty_plan("-f", "default")
-    assert [p["name"] for p in tiny("platform", "list", "--json", "-q").json] in (["native.tiny"], ["tiny"])
+    assert "native.other" not in tiny("platform", "list").out
 
 
 def test_a_platform_that_is_not_there(tiny):
@@ -401,7 +409,6 @@ def test_logs(tiny):
     assert said == ["a0", "b0", "a1", "b1", "a2", "b2"], "in order of time"
     assert "b0" not in tiny("logs", "a.server").out
     assert tiny("logs", "a", "--tail", "1").out.strip().endswith("a2")
-    assert tiny("logs", "a", "--since", "1ms").out.count("a2") in (0, 1)
     lines = [json.loads(line) for line in tiny("logs", "a", "--json", "-q").out.splitlines()]
     assert any("a1" in str(line) for line in lines)
     follow = tiny.popen("logs", "a", "-f", "--tail", "0")
@@ -418,7 +425,7 @@ def test_logs(tiny):
     finally:
         follow.send_signal(2)
         follow.communicate(timeout=20)
-    assert follow.returncode in (0, 130)
+    assert follow.returncode == 130
 
 
 def test_events(tiny):

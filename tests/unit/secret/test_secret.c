@@ -164,6 +164,8 @@ static void test_a_deleted_value_is_a_new_version(void **state)
 	assert_int_equal(mill_secret_ensure(f->p, "minio", "a", 32, "alnum", &version, NULL), 0);
 	assert_int_equal(unlink(test_path(f->p->dir, "secrets/minio/a")), 0);
 	assert_int_equal(mill_secret_version(f->p, "minio", "a"), 0);
+	assert_int_equal(mill_secret_version_wanted(f->p, "minio", "a"), 2);
+	assert_int_equal(mill_secret_version_wanted(f->p, "minio", "never-made"), 1);
 	assert_int_equal(mill_secret_ensure(f->p, "minio", "a", 32, "alnum", &version, NULL), 0);
 	assert_int_equal(version, 2);
 }

@@ -9,14 +9,23 @@ static json_t *opt_string(const char *s)
 	return s ? json_string(s) : json_null();
 }
 
+/* What a hook gets: numbers as numbers (a size in bytes), lists as lists; the canonical text of these is JSON. */
+static json_t *typed(const struct mill_setting *s)
+{
+	const char *text = s->value ? s->value : "";
+	bool is_text = s->type == MILL_SETTING_STRING || s->type == MILL_SETTING_ENUM || s->type == MILL_SETTING_DURATION;
+	json_t *value = is_text ? NULL : json_loads(text, JSON_DECODE_ANY, NULL);
+
+	return value ? value : json_string(text);
+}
+
 static json_t *settings(const struct mill_component *c)
 {
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < c->n_settings; i++)
 		if (!c->settings[i].secret)
-			json_object_set_new(o, c->settings[i].name,
-					    json_string(c->settings[i].value ? c->settings[i].value : ""));
+			json_object_set_new(o, c->settings[i].name, typed(&c->settings[i]));
 	return o;
 }
 

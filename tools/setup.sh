@@ -2,7 +2,7 @@
 
 # Debian 12 and Ubuntu have all of these under the same names.
 mill_packages_build="gcc libc6-dev meson ninja-build pkg-config libyaml-dev libjansson-dev libcurl4-openssl-dev libexpat1-dev libevent-dev libarchive-dev libssl-dev python3 python3-pip python3-venv ca-certificates"
-mill_packages_test="$mill_packages_build libcmocka-dev clang libclang-rt-dev valgrind python3-pytest"
+mill_packages_test="$mill_packages_build libcmocka-dev clang libclang-rt-dev valgrind python3-pytest curl"
 
 mill_say() { printf '%s\n' "run.sh: $*" >&2; }
 

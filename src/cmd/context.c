@@ -76,19 +76,40 @@ static char *recorded_flavour(struct mill_context *ctx)
 	return found;
 }
 
+/* The project that a flavour's file lies in counts, wherever the command is run: its components are found there. */
+static void enter_project(struct mill_context *ctx, bool recorded)
+{
+	_cleanup_free_ char *file = NULL, *dir = NULL;
+	char *project;
+
+	if ((ctx->layout.project && !recorded) || !ctx->flavour || !mill_is_file(ctx->flavour))
+		return;
+	file = mill_path_absolute(ctx->flavour);
+	dir = mill_path_dirname(file);
+	project = mill_layout_find_project(dir, ctx->layout.resources);
+	if (!project)
+		return;
+	free(ctx->layout.project);
+	ctx->layout.project = project;
+}
+
 static void choose_flavour(struct mill_context *ctx)
 {
 	const char *given = mill_opt(ctx->inv, "flavour");
 	const char *environment = getenv("DATA_MILL_FLAVOUR");
 
-	if (ctx->flavour) /* an argument of the command */
+	if (ctx->flavour) { /* an argument of the command */
+		enter_project(ctx, false);
 		return;
+	}
 	if (given || (environment && *environment)) {
 		ctx->flavour = mill_xstrdup(given ? given : environment);
 		ctx->flavour_from = given ? "-f" : "DATA_MILL_FLAVOUR";
+		enter_project(ctx, false);
 		return;
 	}
 	ctx->flavour = recorded_flavour(ctx);
+	enter_project(ctx, true);
 	if (ctx->flavour)
 		mill_note(ctx->ui, "flavour %s, as this platform's last time; -f chooses another", ctx->flavour);
 }

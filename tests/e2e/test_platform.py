@@ -342,6 +342,17 @@ def test_two_platforms_side_by_side(tiny):
     assert "native.other" not in tiny("platform", "list").out
 
 
+def test_from_any_folder(tiny):
+    """The flavour's file tells the project: its own components are found wherever the command is run."""
+    chain(tiny)
+    tiny("up", "-f", tiny.project / "flavours/default.yaml", cwd=tiny.home)
+    before = tiny.pids()
+    for args in ([], ["-f", tiny.project / "flavours/default.yaml"]):
+        tiny("plan", "--detailed-exitcode", *args, cwd=tiny.home, code=0)
+        tiny("up", *args, cwd=tiny.home)
+    assert tiny.pids() == before
+
+
 def test_a_platform_that_is_not_there(tiny):
     chain(tiny)
     tiny("up")

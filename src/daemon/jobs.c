@@ -222,9 +222,11 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (size_t i = 0; i < j->n; i++) {
 		struct item *it = &j->items[i];
-		if (it->state != ITEM_DONE)
-			item_end(it, false, "timeout: still %s%s%s", mill_service_state_name(it->service),
-				 it->service->reason ? ", " : "", it->service->reason ? it->service->reason : "");
+		if (it->state == ITEM_DONE)
+			continue;
+		_cleanup_free_ char *waits = mill_service_waits_for(it->service);
+		const char *why = waits ? waits : it->service->reason;
+		item_end(it, false, "timeout: still %s%s%s", mill_service_state_name(it->service), why ? ", " : "", why ? why : "");
 	}
 	mill_daemon_touch(j->daemon);
 }

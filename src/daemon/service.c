@@ -100,6 +100,12 @@ void mill_service_set_notified(struct mill_service *s)
 		mill_prober_kick(&s->readiness);
 }
 
+char *mill_service_waits_for(const struct mill_service *s)
+{
+	const struct mill_prober *p = s->startup.probe ? &s->startup : &s->readiness;
+	return s->sm.state == MILL_SM_RUNNING && p->failure[0] ? mill_xasprintf("%s probe: %s", p->target.name, p->failure) : NULL;
+}
+
 /* ---- timers ---- */
 
 static void on_backoff(evutil_socket_t fd, short what, void *arg)
@@ -112,14 +118,13 @@ static void on_backoff(evutil_socket_t fd, short what, void *arg)
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct mill_service *s = arg;
-	const struct mill_prober *p = s->startup.probe ? &s->startup : &s->readiness;
-	char text[32], last[160] = "";
+	_cleanup_free_ char *waits = mill_service_waits_for(s);
+	char text[32];
 	(void)fd;
 	(void)what;
-	if (p->failure[0])
-		snprintf(last, sizeof(last), "; %s probe: %s", p->target.name, p->failure);
-	mill_service_event(s, MILL_EV_DEADLINE, "not ready within %s%s",
-			   mill_format_duration(s->spec.deadline_ms * MILL_MS, text, sizeof(text)), last);
+	mill_service_event(s, MILL_EV_DEADLINE, "not ready within %s%s%s",
+			   mill_format_duration(s->spec.deadline_ms * MILL_MS, text, sizeof(text)), waits ? "; " : "",
+			   waits ? waits : "");
 }
 
 static void on_stop_timeout(evutil_socket_t fd, short what, void *arg)

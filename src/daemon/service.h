@@ -54,6 +54,8 @@ struct mill_service *mill_service_new(struct mill_daemon *d, const char *id);
 struct mill_service *mill_service_free(struct mill_service *s);
 /* Feeds an event; reason (may be NULL) is shown with the new state. */
 void mill_service_event(struct mill_service *s, enum mill_sm_event e, const char *fmt, ...) MILL_PRINTF(3, 4);
+/* What the last failed try for readiness said, while it is running and not ready: "readiness probe: http 503"; owned, NULL: nothing. */
+char *mill_service_waits_for(const struct mill_service *s);
 int mill_service_load_spec(struct mill_service *s, struct mill_error *err);
 /* Sends the reload signal to the main process. */
 int mill_service_reload(struct mill_service *s, struct mill_error *err);

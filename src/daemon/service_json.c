@@ -26,8 +26,9 @@ void mill_service_write_status(const struct mill_service *s, struct mill_json_wr
 		mill_json_kv_int(w, "signal", s->end.signal);
 	else if (!up && s->end.known)
 		mill_json_kv_int(w, "exit_code", s->end.exit_code);
-	if (s->reason)
-		mill_json_kv_string(w, "reason", s->reason);
+	_cleanup_free_ char *waits = mill_service_waits_for(s);
+	if (waits || s->reason)
+		mill_json_kv_string(w, "reason", waits ? waits : s->reason);
 	if (s->retry_ms)
 		mill_json_kv_int(w, "retry_ms", (int64_t)s->retry_ms);
 	mill_json_end_object(w);

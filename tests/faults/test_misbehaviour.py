@@ -181,6 +181,16 @@ def test_one_that_is_never_ready(platform):
     until(lambda: not platform.processes().values() or "service" not in platform.processes().values(), what="it is ended")
 
 
+def test_what_it_waits_for_is_told(platform):
+    port = free_port()
+    probe = PROBE | {"type": "tcp", "host": "127.0.0.1", "port": port}
+    platform.service("a.s", [SH, "-c", ALIVE], probes={"readiness": probe})
+    platform.start("a.s")
+    until(lambda: "readiness probe" in platform.status("a.s").get("reason", ""))
+    result = platform.wait("a.s", timeout_ms=100)["a.s"]
+    assert not result["ok"] and "timeout: still running, readiness probe: " in result["reason"] and "refused" in result["reason"]
+
+
 def test_one_that_stops_answering_is_restarted(platform):
     folder = platform.service(
         "a.s",

@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -178,18 +180,53 @@ static void open_log(const char *platform_dir)
 
 /* ---- running ---- */
 
-static void on_signal(evutil_socket_t sig, short what, void *arg)
+static void go_down(struct mill_daemon *d)
 {
-	struct mill_daemon *d = arg;
 	_cleanup_strv_ struct mill_strv all = {0};
-	(void)sig;
-	(void)what;
 	if (d->going_down)
 		return;
 	for (size_t i = 0; i < d->n_services; i++)
 		mill_strv_add(&all, d->services[i]->id);
 	d->going_down = true;
 	mill_job_add(d, MILL_JOB_DOWN, &all, 0, 0, 0);
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	go_down(arg);
+}
+
+/* The platform's folder was removed by hand: what runs from it ends, or nobody could find it any more. */
+static void on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	char buf[sizeof(struct inotify_event) + NAME_MAX + 1];
+	struct mill_daemon *d = arg;
+	(void)what;
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	if (!mill_is_dir(d->platform_dir))
+		go_down(d);
+}
+
+/*
+ * The folder above is watched: what is still open below a removed folder keeps
+ * it from being gone itself.  No wake-up until something there is removed.
+ * NULL: no inotify to be had; then only this is missing.
+ */
+static struct event *watch_folder(struct mill_daemon *d)
+{
+	_cleanup_free_ char *above = mill_path_dirname(d->platform_dir);
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct event *e = NULL;
+	if (fd >= 0 && inotify_add_watch(fd, above, IN_DELETE | IN_ONLYDIR) >= 0)
+		e = event_new(d->base, fd, EV_READ | EV_PERSIST, on_gone, d);
+	if (e)
+		event_add(e, NULL);
+	else if (fd >= 0)
+		close(fd);
+	return e;
 }
 
 static void write_exiting(struct mill_json_writer *w, const void *arg)
@@ -204,6 +241,7 @@ static int run(const struct options *o, struct mill_daemon *d, int lock_fd)
 	struct event *interrupt = evsignal_new(d->base, SIGINT, on_signal, d);
 	event_add(term, NULL);
 	event_add(interrupt, NULL);
+	struct event *gone = watch_folder(d);
 	write_lock_text(lock_fd, d->pid, d->start, "");
 	mill_daemon_adopt(d, o->adopt_only);
 	say(o, "ok");
@@ -216,6 +254,10 @@ static int run(const struct options *o, struct mill_daemon *d, int lock_fd)
 	write_lock_text(lock_fd, d->pid, d->start, go_on ? "leaving\n" : DOWN_TEXT);
 	event_free(term);
 	event_free(interrupt);
+	if (gone) {
+		close(event_get_fd(gone));
+		event_free(gone);
+	}
 	return 0;
 }
 

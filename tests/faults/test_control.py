@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from platform_fixture import DAEMON, SHIM, Client, Place, alive, until
+from platform_fixture import DAEMON, SHIM, Place, alive, until
 
 SH = "/bin/sh"
 ALIVE = [SH, "-c", "echo here; exec sleep 600"]
@@ -252,12 +252,7 @@ def test_down_is_final(platform):
 def test_the_folder_is_removed_under_it(platform):
     platform.start("a.s")
     platform.wait("a.s")
-    path = platform.record()["socket"]
-    client = Client(path)
     shutil.rmtree(platform.dir)
-    answer = client.call("down")
-    assert answer["ok"]
-    client.close()
     until(lambda: not platform.processes(), what="nothing is left")
     assert not platform.dir.exists(), "nobody makes it again"
 

@@ -12,16 +12,7 @@ import time
 
 import pytest
 from conftest import wait_for
-from tiny import PYTHON, Tiny, alive, free_port, get, tiny  # noqa: F401  (a fixture)
-
-
-def chain(t, **settings):
-    """a <- b <- c, and d by itself."""
-    t.component("a", **settings)
-    t.component("b", requires=["a"])
-    t.component("c", requires=["b"])
-    t.component("d")
-    t.flavour("a, b, c, d")
+from tiny import PYTHON, Tiny, alive, chain, free_port, get, tiny  # noqa: F401  (a fixture)
 
 
 def setting(t, name, **more):

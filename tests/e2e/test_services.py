@@ -8,16 +8,7 @@ import time
 
 import pytest
 from conftest import wait_for
-from tiny import PYTHON, alive, get, tiny  # noqa: F401  (a fixture)
-
-
-def chain(t):
-    """a <- b <- c, and d by itself."""
-    t.component("a")
-    t.component("b", requires=["a"])
-    t.component("c", requires=["b"])
-    t.component("d")
-    t.flavour("a, b, c, d")
+from tiny import PYTHON, alive, chain, get, tiny  # noqa: F401  (a fixture)
 
 
 def test_install_starts_nothing(tiny):

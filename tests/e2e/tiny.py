@@ -264,6 +264,15 @@ class Tiny(conftest.Mill):
         shutil.rmtree(self.project, ignore_errors=True)
 
 
+def chain(t, **more):
+    """a <- b <- c, and d by itself; more are keys of a's manifest."""
+    t.component("a", **more)
+    t.component("b", requires=["a"])
+    t.component("c", requires=["b"])
+    t.component("d")
+    t.flavour("a, b, c, d")
+
+
 def alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

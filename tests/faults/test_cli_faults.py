@@ -14,18 +14,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
-from tiny import Stranger, Tiny, alive, free_port, get, tiny  # noqa: E402,F401  (a fixture)
+from tiny import Stranger, Tiny, alive, chain, free_port, get, tiny  # noqa: E402,F401  (a fixture)
 
 IS_ROOT = os.getuid() == 0
-
-
-def four(t):
-    """a <- b <- c, and d by itself."""
-    t.component("a")
-    t.component("b", requires=["a"])
-    t.component("c", requires=["b"])
-    t.component("d")
-    t.flavour("a, b, c, d")
 
 
 # ---- the end of the command itself ----
@@ -35,7 +26,7 @@ def four(t):
 def test_up_may_end_at_any_moment(tiny, sig):
     seed = int(os.environ.get("MILL_SEED") or time.time_ns() % 1_000_000)
     dice = random.Random(seed)
-    four(tiny)
+    chain(tiny)
     for _ in range(6):
         up = tiny.popen("up")
         time.sleep(dice.uniform(0, 0.4))
@@ -55,7 +46,7 @@ def test_up_may_end_at_any_moment(tiny, sig):
 
 
 def test_a_killed_up_leaves_a_lock_that_nobody_holds(tiny):
-    four(tiny)
+    chain(tiny)
     up = tiny.popen("up")
     time.sleep(0.1)
     up.kill()
@@ -65,7 +56,7 @@ def test_a_killed_up_leaves_a_lock_that_nobody_holds(tiny):
 
 
 def test_two_at_once(tiny):
-    four(tiny)
+    chain(tiny)
     both = [tiny.popen("up") for _ in range(3)]
     outs = [p.communicate(timeout=120)[0] for p in both]
     assert [p.returncode for p in both] == [0, 0, 0], outs
@@ -167,7 +158,7 @@ def test_a_full_disk_loses_nothing(tiny):
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "none", str(place)], check=True)
     try:
-        four(tiny)
+        chain(tiny)
         tiny("up", "--force", "-c", "a")
         before = {p: p.read_bytes() for p in sorted(tiny.platform().glob("*.json"))}
         filler = place / "filler"
@@ -229,7 +220,7 @@ def test_a_program_that_is_not_there(tiny):
 
 
 def test_the_flavour_need_not_parse_any_more(tiny):
-    four(tiny)
+    chain(tiny)
     tiny("up")
     (tiny.project / "flavours/default.yaml").write_text("project: [")
     (tiny.project / "components/a/component.yaml").write_text("nonsense")
@@ -293,7 +284,7 @@ def test_an_older_component_on_data_of_a_newer_one(tiny):
 
 def test_the_folder_removed_by_hand(tiny):
     """What ran from it ends by itself, and the next up begins anew."""
-    four(tiny)
+    chain(tiny)
     tiny("up")
     shutil.rmtree(tiny.platform())
     wait_until(lambda: not tiny.processes())
@@ -313,7 +304,7 @@ def test_a_home_with_spaces_and_letters_of_the_world(tmp_path):
                 at.chmod(0o711)
     t = Tiny(top)
     try:
-        four(t)
+        chain(t)
         t("up")
         t.empty_plan()
         assert set(t.states().values()) == {"ready"}

@@ -136,7 +136,7 @@ static void fill_request(struct mill_context *ctx, struct mill_model_request *q)
 
 int mill_context_model(struct mill_context *ctx, bool all_manifests, struct mill_error *err)
 {
-	struct mill_model_request q = {.all_manifests = all_manifests};
+	struct mill_model_request q = {.all_manifests = all_manifests, .needed_only = ctx->needed_only};
 	int r = check_files(ctx->inv, err);
 
 	if (r == 0)
@@ -161,6 +161,7 @@ int mill_context_native_model(struct mill_context *ctx, struct mill_error *err)
 {
 	int r = mill_context_check_location(ctx, err);
 
+	ctx->needed_only = true;
 	if (r == 0)
 		r = mill_context_model(ctx, false, err);
 	if (r < 0)

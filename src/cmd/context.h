@@ -35,6 +35,7 @@ struct mill_context {
 	char *flavour; /* as handed to the model; NULL: `default` */
 	const char *flavour_from; /* "-f": who named it, for messages; or NULL */
 	struct mill_strv components; /* narrows the model; -c names join when it is loaded */
+	bool needed_only;   /* _model() reads no manifest that the flavour cannot need */
 	bool hold_warnings; /* _model() leaves warnings to mill_context_print_diags() */
 	bool hold_errors;   /* and errors, too (JSON output) */
 };

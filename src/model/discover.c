@@ -49,6 +49,9 @@ static void list_folder(struct mill_loading *l, const char *root, size_t *cap)
 static void read_folder(struct mill_loading *l, struct mill_folder *f)
 {
 	struct mill_reader r = l->r;
+	if (f->read)
+		return;
+	f->read = true;
 	_cleanup_free_ char *path = mill_xasprintf("%s/component.yaml", f->dir);
 	r.diags = &f->diags;
 	struct mill_document *doc = mill_loading_document(l, path, &f->diags);
@@ -60,24 +63,15 @@ static void read_folder(struct mill_loading *l, struct mill_folder *f)
 		f->component = mill_manifest_read(&r, doc->root, f->name, f->dir);
 }
 
-void mill_discover(struct mill_loading *l)
+/* In the order of names: mill_model_find() halves. */
+static void collect_known(struct mill_loading *l)
 {
 	struct mill_model *m = l->m;
-	size_t cap = 0;
-	list_folder(l, l->request->project, &cap);
-	if (!mill_streq(l->request->project, l->request->resources))
-		list_folder(l, l->request->resources, &cap);
-	if (l->n_folders)
-		qsort(l->folders, l->n_folders, sizeof(*l->folders), by_name);
-	l->names = MILL_ARENA_ARRAY(l->r.arena, l->n_folders, const char *);
 	m->known = MILL_ARENA_ARRAY(&m->arena, l->n_folders, struct mill_component *);
-	for (size_t i = 0; i < l->n_folders; i++) {
-		struct mill_folder *f = &l->folders[i];
-		l->names[i] = f->name;
-		read_folder(l, f);
-		if (f->component)
-			m->known[m->n_known++] = f->component;
-	}
+	m->n_known = 0;
+	for (size_t i = 0; i < l->n_folders; i++)
+		if (l->folders[i].component)
+			m->known[m->n_known++] = l->folders[i].component;
 	for (size_t i = 0; i < l->n_folders; i++) {
 		struct mill_folder *f = &l->folders[i];
 		struct mill_reader r = l->r;
@@ -85,6 +79,94 @@ void mill_discover(struct mill_loading *l)
 		if (f->component)
 			mill_manifest_check(&r, m, f->component);
 	}
+}
+
+static void read_all(struct mill_loading *l)
+{
+	for (size_t i = 0; i < l->n_folders; i++)
+		read_folder(l, &l->folders[i]);
+	collect_known(l);
+}
+
+void mill_discover(struct mill_loading *l)
+{
+	size_t cap = 0;
+	list_folder(l, l->request->project, &cap);
+	if (!mill_streq(l->request->project, l->request->resources))
+		list_folder(l, l->request->resources, &cap);
+	if (l->n_folders)
+		qsort(l->folders, l->n_folders, sizeof(*l->folders), by_name);
+	l->names = MILL_ARENA_ARRAY(l->r.arena, l->n_folders, const char *);
+	for (size_t i = 0; i < l->n_folders; i++)
+		l->names[i] = l->folders[i].name;
+	if (!l->request->needed_only)
+		read_all(l);
+}
+
+/* ---- which are needed ---- */
+static void list(struct mill_loading *l, const char *name)
+{
+	struct mill_folder *f = mill_loading_folder(l, name);
+	if (!f || f->listed)
+		return;
+	f->listed = true;
+	read_folder(l, f);
+	const struct mill_component *c = f->component;
+	for (size_t i = 0; c && i < c->n_includes; i++)
+		list(l, c->includes[i]);
+	if (c && c->stands_in)
+		list(l, c->stands_in);
+}
+
+/* Who is bound is decided among the listed ones alone (plan/resolve.c), or it takes all to decide. */
+static bool is_decided(const struct mill_loading *l, const char *capability)
+{
+	size_t providers = 0, defaults = 0;
+	for (size_t i = 0; i < l->n_folders; i++) {
+		const struct mill_component *c = l->folders[i].listed ? l->folders[i].component : NULL;
+		for (size_t j = 0; c && j < c->n_provides; j++)
+			providers += mill_streq(c->provides[j].name, capability);
+		for (size_t j = 0; c && j < c->n_default_for; j++)
+			defaults += mill_streq(c->default_for[j], capability);
+	}
+	return providers == 1 || (providers > 1 && defaults == 1);
+}
+
+static bool are_all_decided(const struct mill_loading *l)
+{
+	for (size_t i = 0; i < l->n_folders; i++) {
+		const struct mill_component *c = l->folders[i].listed ? l->folders[i].component : NULL;
+		for (size_t j = 0; c && j < c->n_requires; j++)
+			if (!c->requires[j].optional && !is_decided(l, c->requires[j].capability))
+				return false;
+	}
+	return true;
+}
+
+void mill_discover_needed(struct mill_loading *l)
+{
+	const struct mill_model_request *q = l->request;
+	const struct mill_node *project = mill_read_map(l->flavour, "project");
+	if (!q->needed_only)
+		return;
+	/* What is left out or replaced may leave a requirement to somebody who is not named anywhere. */
+	bool all = (q->without && q->without[0]) || mill_node_get(project, "without") || mill_node_get(project, "use");
+	_cleanup_strv_ struct mill_strv names = {0};
+	mill_flavour_listed(l, &names);
+	for (size_t i = 0; i < names.n && !all; i++)
+		all = mill_streq(names.items[i], "all") || !mill_loading_folder(l, names.items[i]);
+	for (size_t i = 0; i < names.n && !all; i++)
+		list(l, names.items[i]);
+	for (size_t i = 0; !all && q->components && q->components[i]; i++)
+		list(l, q->components[i]);
+	MILL_MAP_EACH (pair, l->flavour) {
+		const struct mill_folder *f = mill_loading_folder(l, pair->key);
+		all |= f && !f->listed; /* a block is checked, whoever it is for */
+	}
+	if (all || !are_all_decided(l))
+		read_all(l);
+	else
+		collect_known(l);
 }
 
 /* ---- whose problems matter ---- */

@@ -147,6 +147,14 @@ static void split(struct mill_loading *l, const struct mill_node *node, struct i
 	}
 }
 
+void mill_flavour_listed(struct mill_loading *l, struct mill_strv *ret)
+{
+	struct items listed = {0};
+	split(l, mill_node_get(mill_read_map(l->flavour, "project"), "flavour"), &listed);
+	for (size_t i = 0; i < listed.n; i++)
+		mill_strv_add(ret, listed.items[i].name);
+}
+
 static void unknown_component(struct mill_loading *l, const struct item *item)
 {
 	struct mill_diag *d =

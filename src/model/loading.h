@@ -23,7 +23,9 @@ struct mill_folder { /* a component's folder, before its manifest is read */
 	const char *name, *dir;
 	struct mill_diags diags; /* of its manifest alone */
 	struct mill_component *component; /* NULL: not readable */
+	bool read;                        /* component and diags are there */
 	bool relevant;
+	bool listed;                      /* named by the flavour or -c, groups and stand-ins followed */
 };
 
 struct mill_loading {
@@ -59,12 +61,17 @@ char *mill_find_target(const struct mill_loading *l, const char *name, struct mi
 char *mill_find_folder(const struct mill_loading *l, const char *name);
 
 /* ---- discover.c ---- */
+/* The folders; with their manifests unless only the needed ones are wanted. */
 void mill_discover(struct mill_loading *l);
+/* After the flavour was read: the manifests that it may need, or all when that cannot be told from these. */
+void mill_discover_needed(struct mill_loading *l);
 void mill_discover_report(struct mill_loading *l);
 
 /* ---- flavour.c ---- */
 int mill_flavour_load(struct mill_loading *l, struct mill_error *err);
 void mill_flavour_read(struct mill_loading *l);
+/* The words of project.flavour, as they stand there. */
+void mill_flavour_listed(struct mill_loading *l, struct mill_strv *ret);
 int mill_flavour_select(struct mill_loading *l, struct mill_error *err);
 
 /* ---- target.c, config.c ---- */

@@ -38,8 +38,10 @@ static int load(struct mill_loading *l, struct mill_error *err)
 	mill_discover(l);
 	mill_flavour_read(l);
 	rc = mill_target_read(l, err);
-	if (rc == 0)
+	if (rc == 0) {
+		mill_discover_needed(l);
 		rc = mill_flavour_select(l, err);
+	}
 	if (rc < 0)
 		return rc;
 	mill_discover_report(l);

@@ -234,6 +234,7 @@ struct mill_model_request {
 	const char *kubeconfig;             /* or NULL */
 	const char *const *components;      /* -c: these only, NULL-terminated, or NULL */
 	const char *const *without;         /* NULL-terminated or NULL */
+	bool needed_only;                   /* for a plan: read no manifest that this flavour cannot need */
 	bool all_manifests;                 /* parse every manifest (lists, validate), not only those needed */
 };
 

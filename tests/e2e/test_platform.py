@@ -80,6 +80,17 @@ def test_without(tiny):
     assert refused.code == 2 and "b" in refused.err, refused
 
 
+def test_a_manifest_that_the_flavour_cannot_need_is_not_read(tiny):
+    chain(tiny)
+    tiny.flavour("d")
+    (tiny.project / "components/a/component.yaml").write_text("schema: [")
+    assert "components/a" not in tiny("up").err and tiny.states() == {"d.server": "ready"}
+    assert "components/a" in tiny("validate").err
+    tiny.flavour("d, b")  # b needs whoever provides a: now all of them are looked at
+    refused = tiny("plan", code=2).err
+    assert "no component provides 'a'" in refused and "component validate a" in refused
+
+
 # ---- decision 4: who restarts ----
 
 

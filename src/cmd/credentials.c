@@ -40,6 +40,33 @@ static void add_component(struct mill_table *t, const json_t *c)
 	}
 }
 
+/* What serves whoever reaches it: the machine's other users should be few, and known. */
+static void show_open(const json_t *all, struct mill_invocation *inv)
+{
+	static const char *const headers[] = {"NO PASSWORD", "PORT", "WHY", NULL};
+	_cleanup_table_ struct mill_table t = {0};
+	const json_t *c, *port;
+	size_t i, k, n = 0;
+
+	mill_table_init(&t, headers);
+	json_array_foreach(all, i, c)
+		json_array_foreach(json_object_get(c, "open"), k, port) {
+			_cleanup_free_ char *name = mill_xasprintf("%s.%s", mill_json_get_string(c, "component", "?"),
+								   mill_json_get_string(port, "service", "?"));
+			_cleanup_free_ char *number = mill_xasprintf("%lld (%s)", (long long)mill_json_get_int(port, "number", 0),
+								     mill_json_get_string(port, "port", "?"));
+
+			mill_table_add(&t, MILL_LOOK_NAME, name);
+			mill_table_add(&t, MILL_LOOK_PLAIN, number);
+			mill_table_add(&t, MILL_LOOK_PLAIN, mill_json_get_string(port, "why", ""));
+			n++;
+		}
+	if (!n)
+		return;
+	mill_outf("\n");
+	mill_table_show(&t, inv->ui);
+}
+
 static int append(json_t *all, struct mill_context *ctx, const char *component,
 		  struct mill_error *err)
 {
@@ -86,6 +113,7 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	json_array_foreach(all, i, c)
 		add_component(&t, c);
 	mill_table_show(&t, inv->ui);
+	show_open(all, inv);
 	return MILL_EXIT_OK;
 }
 
@@ -95,7 +123,8 @@ const struct mill_command mill_cmd_credentials = {
 	.summary = "print generated users and passwords",
 	.usage = "[COMPONENT...]",
 	.description = "Prints the generated secrets of the named components, or of all, in clear, with the user and "
-		       "the page they belong to. Nothing else prints them, but `env`, `exec` and `shell`.",
+		       "the page they belong to. Nothing else prints them, but `env`, `exec` and `shell`. Then come the ports that "
+		       "ask for no password, because their server has none to ask for.",
 	.examples = "data-mill credentials minio\n"
 		    "data-mill credentials --json",
 	.word = MILL_WORD_COMPONENT,

@@ -174,6 +174,21 @@ static void read_metrics(struct mill_reader *r, const struct mill_node *list,
 	}
 }
 
+static void read_exports(struct mill_reader *r, const struct mill_node *map, struct mill_component *c)
+{
+	size_t n = 0;
+	MILL_MAP_EACH (kind, map)
+		n += kind->value ? kind->value->n : 0;
+	c->exports = MILL_ARENA_ARRAY(r->arena, n, struct mill_export);
+	MILL_MAP_EACH (kind, map)
+		MILL_SEQ_EACH (item, kind->value) {
+			struct mill_export *e = &c->exports[c->n_exports++];
+			e->kind = kind->key;
+			e->mark = item->mark;
+			mill_read_entries(r, item, &e->values, &e->n_values);
+		}
+}
+
 void mill_manifest_read_parts(struct mill_reader *r, const struct mill_node *root,
 			      struct mill_component *c)
 {
@@ -199,4 +214,5 @@ void mill_manifest_read_parts(struct mill_reader *r, const struct mill_node *roo
 	read_hook(r, mill_node_get(root, "configure"), 60 * MILL_SEC, &c->configure);
 	read_links(r, mill_read_list(root, "links"), c);
 	read_metrics(r, mill_read_list(root, "metrics"), c);
+	read_exports(r, mill_read_map(root, "exports"), c);
 }

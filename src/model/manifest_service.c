@@ -110,6 +110,7 @@ static void read_ports(struct mill_reader *r, const struct mill_node *map, struc
 			p->preferred = (uint16_t)node->integer;
 		else
 			p->preferred = (uint16_t)mill_read_int(node, "default", 0);
+		p->open = mill_read_text(node, "open", NULL);
 		p->udp = mill_streq(mill_read_text(node, "protocol", "tcp"), "udp");
 	}
 }

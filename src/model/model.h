@@ -84,7 +84,8 @@ struct mill_file {
 	struct mill_when when;
 	struct mill_mark mark;
 };
-struct mill_port { const char *name; uint16_t preferred; bool udp; uint16_t pinned; /* 0: none */ struct mill_mark mark, pin_mark; };
+/* open: why anybody who reaches it is served without a password; NULL: it asks for one. */
+struct mill_port { const char *name, *open; uint16_t preferred; bool udp; uint16_t pinned; /* 0: none */ struct mill_mark mark, pin_mark; };
 
 enum mill_probe_type { MILL_PROBE_NONE, MILL_PROBE_HTTP, MILL_PROBE_TCP, MILL_PROBE_EXEC, MILL_PROBE_LOG, MILL_PROBE_NOTIFY };
 struct mill_probe {
@@ -140,6 +141,8 @@ struct mill_task {
 };
 struct mill_link { const char *title, *service, *port, *secret; struct mill_template path, user; struct mill_mark mark; };
 struct mill_metric { const char *service, *port; struct mill_template path; struct mill_entry *labels; size_t n_labels; struct mill_mark mark; };
+/* An item that collectors of `kind` get. */
+struct mill_export { const char *kind; struct mill_entry *values; size_t n_values; struct mill_mark mark; };
 /* user_key and password_key (may be NULL) name the provides keys that the consumer's own user name
  * and generated password replace: s3's access_key and secret_key. */
 struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *password_key; struct mill_mark mark; };
@@ -170,6 +173,7 @@ struct mill_component {
 	struct mill_file *files; size_t n_files;
 	struct mill_link *links; size_t n_links;
 	struct mill_metric *metrics; size_t n_metrics;
+	struct mill_export *exports; size_t n_exports;
 	struct mill_provision *provisions; size_t n_provisions;
 	struct mill_hook smoke, repo, backup, configure;
 	uint64_t size_download, size_installed; double size_minutes; /* 0: unknown */

@@ -23,7 +23,6 @@ static const char *const formats[] = {"text", "json", "yaml", "ini", "properties
 static const char *const policies[] = {"always", "on-failure", "never", NULL};
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const signals[] = {"TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL", NULL};
-static const char *const collections[] = {"metrics", "links", "services", NULL};
 
 static const struct mill_schema schema_number = {.type = MILL_T_INT, .what = "the manifest's version, 1", .min = 1, .max = 1};
 static const struct mill_schema category = {.type = MILL_T_ENUM, .values = categories};
@@ -36,8 +35,7 @@ static const struct mill_schema format = {.type = MILL_T_ENUM, .values = formats
 static const struct mill_schema policy = {.type = MILL_T_ENUM, .values = policies};
 static const struct mill_schema protocol = {.type = MILL_T_ENUM, .values = protocols};
 static const struct mill_schema signal_name = {.type = MILL_T_ENUM, .values = signals};
-static const struct mill_schema collection = {.type = MILL_T_ENUM, .values = collections};
-static const struct mill_schema collection_list = {.type = MILL_T_LIST, .item = &collection, .max = 8};
+static const struct mill_schema collection_list = {.type = MILL_T_LIST, .item = &mill_s_identifier, .max = 8};
 static const struct mill_schema positive = {.type = MILL_T_INT, .min = 1, .max = 1000000};
 static const struct mill_schema count = {.type = MILL_T_INT, .min = 0, .max = 1000000};
 static const struct mill_schema template_list = {.type = MILL_T_LIST, .item = &mill_s_template, .max = 256};
@@ -225,9 +223,10 @@ static const struct mill_schema files = {.type = MILL_T_MAP, .key = &mill_s_path
 static const struct mill_schema_key port_keys[] = {
 	{"default", &mill_s_port, REQ, "the number to prefer"},
 	{"protocol", &protocol, 0, "tcp unless said"},
+	{"open", &mill_s_text, 0, "it asks for no password: why, in a few words"},
 	{0}};
 static const struct mill_schema port_map = {.type = MILL_T_OBJECT, .keys = port_keys};
-static const struct mill_schema port = {.type = MILL_T_UNION, .what = "a port number, or {default, protocol}",
+static const struct mill_schema port = {.type = MILL_T_UNION, .what = "a port number, or {default, protocol, open}",
 	.scalar = &mill_s_port, .map = &port_map};
 static const struct mill_schema ports = {.type = MILL_T_MAP, .key = &mill_s_name, .item = &port, .max = 32};
 static const struct mill_schema status_range = {.type = MILL_T_TEXT, .what = "a status such as 200 or a range 200-399", .pattern = "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$"};
@@ -373,6 +372,8 @@ static const struct mill_schema_key metric_keys[] = {
 	{0}};
 static const struct mill_schema metric = {.type = MILL_T_OBJECT, .keys = metric_keys};
 static const struct mill_schema metrics = {.type = MILL_T_LIST, .item = &metric, .max = 64};
+static const struct mill_schema export_list = {.type = MILL_T_LIST, .item = &provided, .max = 32};
+static const struct mill_schema exports = {.type = MILL_T_MAP, .key = &mill_s_identifier, .item = &export_list, .max = 8};
 static const struct mill_schema kubernetes = {.type = MILL_T_OBJECT, .flags = MILL_S_OPEN};
 static const struct mill_schema retired = {.type = MILL_T_MAP, .key = &mill_s_text, .item = &mill_s_text, .max = 64};
 
@@ -405,6 +406,7 @@ static const struct mill_schema_key manifest_keys[] = {
 	{"files", &files, 0, "of a tool without services"},
 	{"links", &links, 0, "pages to open"},
 	{"metrics", &metrics, 0, "what Prometheus scrapes"},
+	{"exports", &exports, 0, "kind: [{key: value}], for those who collect that kind"},
 	{"collects", &collection_list, 0, "what it gets from every component"},
 	{"provision", &provisions, 0, "makes what a requirement's parameters ask for"},
 	{"repo", &hook, 0, "create, list, put, get, log of a versioning provider"},

@@ -28,19 +28,7 @@ static json_t *target(struct mill_render *r, struct mill_rendered *rc, const str
 	return json_pack("{s:[o], s:o}", "targets", json_sprintf("127.0.0.1:%u", port), "labels", labels);
 }
 
-static int compare_targets(const void *a, const void *b)
-{
-	const json_t *x = json_object_get(*(json_t *const *)a, "labels"), *y = json_object_get(*(json_t *const *)b, "labels");
-	static const char *const keys[] = {"component", "service", "__metrics_path__"};
-	int r = 0;
-
-	for (size_t i = 0; i < MILL_ARRAY_LEN(keys) && !r; i++)
-		r = strcmp(mill_json_get_string(x, keys[i], ""), mill_json_get_string(y, keys[i], ""));
-	return r;
-}
-
-/* What a component exports, for its record: another flavour's collector still finds it there. */
-json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
+static json_t *metrics_of(struct mill_render *r, struct mill_rendered *rc)
 {
 	json_t *list = json_array();
 
@@ -53,50 +41,105 @@ json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 	return list;
 }
 
-static json_t *all_metrics(struct mill_render *r)
+static json_t *logs_of(struct mill_render *r, struct mill_rendered *rc)
 {
-	json_t *list = json_array(), *sorted = json_array(), *record, **items;
-	const char *name;
-	size_t n;
+	const struct mill_component *c = rc->component;
+	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->n; i++) {
-		_cleanup_json_ json_t *own = mill_render_exports(r, &r->components[i]);
+	for (size_t i = 0; i < c->n_services; i++) {
+		const struct mill_service *s = &c->services[i];
+		struct mill_scope scope = mill_scope_service(r, rc, s);
 
-		json_array_extend(list, own);
+		if (mill_when_holds(&s->when, c))
+			json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "component", c->name, "service", s->name,
+							      "file", json_sprintf("%s/log/current", scope.folder)));
 	}
+	return list;
+}
+
+/* {kind: [item, ..]}: what a component offers to collectors, also for its record. */
+json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
+{
+	const struct mill_component *c = rc->component;
+	struct mill_scope scope = mill_scope_component(r, rc);
+	json_t *o = json_pack("{s:o, s:o}", "metrics", metrics_of(r, rc), "logs", logs_of(r, rc));
+
+	for (size_t i = 0; i < c->n_exports; i++) {
+		const struct mill_export *e = &c->exports[i];
+		json_t *list = json_object_get(o, e->kind), *item = mill_scope_entries(&scope, e->values, e->n_values);
+
+		json_object_set_new(item, "component", json_string(c->name));
+		if (!list) {
+			list = json_array();
+			json_object_set_new(o, e->kind, list);
+		}
+		json_array_append_new(list, item);
+	}
+	return o;
+}
+
+struct offer {
+	const char *component;
+	json_t *exports;
+};
+
+static int by_component(const void *a, const void *b)
+{
+	return strcmp(((const struct offer *)a)->component, ((const struct offer *)b)->component);
+}
+
+/* What everybody exports, by component; those outside the flavour from their records. */
+static struct offer *offers(struct mill_render *r, size_t *ret_n)
+{
+	struct offer *all = mill_xcalloc(r->n + json_object_size(r->options.kept) + 1, sizeof(*all));
+	const char *name;
+	json_t *record;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		all[n++] = (struct offer){r->components[i].component->name, mill_render_exports(r, &r->components[i])};
 	json_object_foreach(r->options.kept, name, record)
-		json_array_extend(list, json_object_get(json_object_get(record, "exports"), "metrics"));
-	n = json_array_size(list);
-	items = mill_xcalloc(n + 1, sizeof(*items));
+		all[n++] = (struct offer){name, json_incref(json_object_get(record, "exports"))};
+	qsort(all, n, sizeof(*all), by_component);
+	*ret_n = n;
+	return all;
+}
+
+static json_t *gather(const struct offer *all, size_t n, const char *kind, const char *collector)
+{
+	json_t *list = json_array();
+
 	for (size_t i = 0; i < n; i++)
-		items[i] = json_array_get(list, i);
-	if (n > 1)
-		qsort(items, n, sizeof(*items), compare_targets);
-	for (size_t i = 0; i < n; i++)
-		json_array_append(sorted, items[i]);
-	free(items);
-	json_decref(list);
-	return sorted;
+		/* a shipper that reads its own log would feed itself */
+		if (!mill_streq(kind, "logs") || !mill_streq(all[i].component, collector))
+			json_array_extend(list, json_object_get(all[i].exports, kind));
+	return list;
 }
 
 void mill_render_collect(struct mill_render *r)
 {
-	_cleanup_json_ json_t *metrics = NULL;
+	_cleanup_json_ json_t *environment = NULL;
+	struct offer *all = NULL;
+	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++) {
 		struct mill_rendered *rc = &r->components[i];
+		const struct mill_component *c = rc->component;
 
 		rc->collected = json_object();
-		for (size_t k = 0; k < rc->component->n_collects; k++) {
-			const char *what = rc->component->collects[k];
-
-			if (!mill_streq(what, "metrics")) {
-				json_object_set_new(rc->collected, what, json_array());
-				continue;
+		if (c->n_collects && !all)
+			all = offers(r, &n);
+		for (size_t k = 0; k < c->n_collects; k++) {
+			if (mill_streq(c->collects[k], "environment")) {
+				if (!environment)
+					environment = mill_render_environment(r);
+				json_object_set(rc->collected, "environment", environment);
+			} else {
+				json_object_set_new(rc->collected, c->collects[k], gather(all, n, c->collects[k], c->name));
 			}
-			if (!metrics)
-				metrics = all_metrics(r);
-			json_object_set(rc->collected, what, metrics);
 		}
 	}
+	for (size_t i = 0; i < n; i++)
+		json_decref(all[i].exports);
+	free(all);
 }

@@ -108,6 +108,25 @@ static json_t *requires(const struct mill_rendered *rc)
 	return o;
 }
 
+/* Ports that ask for no password, for the list that `credentials` and `doctor` print. */
+static json_t *open_ports(struct mill_render *r, struct mill_rendered *rc)
+{
+	const struct mill_component *c = rc->component;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_services; i++)
+		for (size_t k = 0; k < c->services[i].n_ports && mill_when_holds(&c->services[i].when, c); k++) {
+			const struct mill_service *s = &c->services[i];
+			const struct mill_port *p = &s->ports[k];
+
+			if (p->open)
+				json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s}", "service", s->name, "port", p->name,
+								      "number", (int)mill_scope_port(r, c->name, s->name, p->name),
+								      "why", p->open));
+		}
+	return list;
+}
+
 static json_t *render_link(struct mill_render *r, struct mill_rendered *rc, const struct mill_link *l)
 {
 	const struct mill_service *s = mill_component_service(rc->component, l->service);
@@ -205,8 +224,9 @@ json_t *mill_render_record(struct mill_render *r, struct mill_rendered *rc)
 	json_object_set_new(o, "requires", requires(rc));
 	json_object_set_new(o, "environment", own_environment(r, rc));
 	json_object_set_new(o, "links", links(r, rc));
+	json_object_set_new(o, "open", open_ports(r, rc));
 	json_object_set(o, "collected", rc->collected);
-	json_object_set_new(o, "exports", json_pack("{s:o}", "metrics", mill_render_exports(r, rc)));
+	json_object_set_new(o, "exports", mill_render_exports(r, rc));
 	json_object_set_new(o, "files", mill_render_files(r, rc, NULL, c->files, c->n_files));
 	json_object_set_new(o, "hooks", hooks(r, rc));
 	return o;

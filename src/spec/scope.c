@@ -230,16 +230,13 @@ static json_t *find_provides(struct mill_scope *s, const char *name, enum mill_f
 static json_t *find_collected(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
 	const json_t *list = json_object_get(s->c->collected, name);
-	char *dumped;
-	json_t *v;
+	_cleanup_value_ struct mill_value v = MILL_VALUE_INIT;
 
 	if (!list)
 		return NULL;
-	dumped = json_dumps(list, JSON_INDENT(1) | JSON_ENCODE_ANY);
-	v = json_string(dumped);
-	free(dumped);
+	mill_value_json(&v, list, 0);
 	*kind = MILL_FOUND_JSON;
-	return v;
+	return mill_value_finish(&v);
 }
 
 static json_t *find_platform(struct mill_scope *s, const char *name, enum mill_found_kind *kind)

@@ -39,7 +39,7 @@ json_t *mill_scope_render_tree(struct mill_scope *s, const struct mill_node *n, 
 
 /* Fills what collectors get (collect.c); everything else must be settled. */
 void mill_render_collect(struct mill_render *r);
-/* What a component exports to collectors ("metrics"), a new array. */
+/* {kind: [..]}: what a component exports to collectors, a new object; its values may hold secrets. */
 json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc);
 /* Port of component.service as assigned; 0: none. */
 unsigned mill_scope_port(const struct mill_render *r, const char *component, const char *service, const char *port);

@@ -73,6 +73,70 @@ int mill_value_add(struct mill_value *v, const json_t *value, const char *filter
 	return 0;
 }
 
+/* In a tree an array may also be a list of objects. */
+static bool has_secret(const json_t *value)
+{
+	const json_t *part;
+	size_t i;
+
+	json_array_foreach((json_t *)value, i, part)
+		if (json_is_string(json_object_get(part, "secret")) && json_is_integer(json_object_get(part, "version")))
+			return true;
+	return false;
+}
+
+static void put_line(struct mill_value *v, unsigned depth)
+{
+	mill_value_str(v, "\n");
+	while (depth--)
+		mill_value_str(v, " ");
+}
+
+static void put_leaf(struct mill_value *v, const json_t *leaf)
+{
+	char *dumped;
+
+	if (has_secret(leaf)) {
+		mill_value_str(v, "\"");
+		mill_value_add(v, leaf, "json", NULL);
+		mill_value_str(v, "\"");
+		return;
+	}
+	dumped = json_dumps(leaf, JSON_ENCODE_ANY);
+	mill_value_str(v, dumped);
+	free(dumped);
+}
+
+void mill_value_json(struct mill_value *v, const json_t *tree, unsigned depth)
+{
+	bool first = true;
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (has_secret(tree) || !(json_object_size(tree) || json_array_size(tree))) {
+		put_leaf(v, tree);
+		return;
+	}
+	mill_value_str(v, json_is_object(tree) ? "{" : "[");
+	json_object_foreach((json_t *)tree, key, item) {
+		mill_value_str(v, first ? "" : ",");
+		put_line(v, depth + 1);
+		mill_value_str(v, "\"");
+		mill_json_escape(&v->text, key, strlen(key));
+		mill_value_str(v, "\": ");
+		mill_value_json(v, item, depth + 1);
+		first = false;
+	}
+	json_array_foreach(tree, i, item) {
+		mill_value_str(v, i ? "," : "");
+		put_line(v, depth + 1);
+		mill_value_json(v, item, depth + 1);
+	}
+	put_line(v, depth);
+	mill_value_str(v, json_is_object(tree) ? "}" : "]");
+}
+
 json_t *mill_value_finish(struct mill_value *v)
 {
 	json_t *value;

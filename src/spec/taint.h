@@ -31,6 +31,8 @@ void mill_value_secret(struct mill_value *v, const char *secret, unsigned versio
  * -EINVAL says why.
  */
 int mill_value_add(struct mill_value *v, const json_t *value, const char *filter, struct mill_error *err);
+/* Appends a tree as JSON text, one item a line; its values' secrets stay secrets, escaped where they are read. */
+void mill_value_json(struct mill_value *v, const json_t *tree, unsigned depth);
 json_t *mill_value_finish(struct mill_value *v); /* new reference; v is empty again */
 void mill_value_release(struct mill_value *v);
 #define _cleanup_value_ __attribute__((cleanup(mill_value_release)))

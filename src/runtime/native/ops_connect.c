@@ -58,6 +58,7 @@ static int credentials_of(struct mill_native *n, const char *component, const js
 	json_object_set_new(o, "provides", json_is_object(provides) ? json_incref(provides) : json_object());
 	json_decref(provides);
 	json_object_set_new(o, "links", links_with_passwords(record, json_object_get(o, "secrets")));
+	json_object_set_new(o, "open", json_deep_copy(json_object_get(record, "open")));
 	*ret = MILL_TAKE(o);
 	return 0;
 }
@@ -77,7 +78,8 @@ int mill_ops_credentials(struct mill_native *n, const char *component, json_t **
 	for (size_t i = 0; i < names.n && r == 0; i++) {
 		json_t *o = NULL;
 		r = mill_native_record(n, names.items[i], &record, err);
-		if (r == 0 && !component && json_array_size(json_object_get(record, "secrets")) == 0)
+		if (r == 0 && !component && json_array_size(json_object_get(record, "secrets")) == 0 &&
+		    json_array_size(json_object_get(record, "open")) == 0)
 			continue;
 		if (r == 0)
 			r = credentials_of(n, names.items[i], record, &o, err);

@@ -67,25 +67,20 @@ static void read_folders(struct mill_loading *l, const struct mill_node *project
 			       "name the bucket with data_bucket");
 }
 
-static void read_memory(struct mill_loading *l, const struct mill_node *project)
+static void read_budget(struct mill_loading *l, const struct mill_node *project, const char *key, double share,
+			struct mill_budget *b)
 {
-	struct mill_project *p = &l->m->project;
-	const struct mill_node *memory = mill_read_scalar(project, "memory");
-	double share;
-	uint64_t bytes;
-	p->memory_share = 0.75;
-	if (!memory)
+	const struct mill_node *node = mill_read_scalar(project, key);
+	*b = (struct mill_budget){.share = share};
+	if (!node)
 		return;
-	if (mill_parse_fraction(memory->text, &share) == 0) {
-		p->memory_share = share;
-	} else if (mill_parse_size(memory->text, &bytes) == 0) {
-		p->memory_bytes = bytes;
-		p->memory_share = 0;
-	} else {
-		return; /* the schema said so */
+	if (mill_parse_fraction(node->text, &b->share) < 0) {
+		b->share = 0;
+		if (mill_parse_size(node->text, &b->bytes) < 0)
+			return; /* the schema said so */
 	}
-	if (!p->memory_share && !p->memory_bytes)
-		mill_diag_error(l->r.diags, memory->mark, "memory: must be more than nothing");
+	if (!b->share && !b->bytes)
+		mill_diag_error(l->r.diags, node->mark, "%s: must be more than nothing", key);
 }
 
 void mill_flavour_read(struct mill_loading *l)
@@ -98,7 +93,8 @@ void mill_flavour_read(struct mill_loading *l)
 	p->proxy_port = (int)mill_read_int(project, "proxy_port", 8088);
 	p->mark = project ? project->mark : MILL_MARK_NONE;
 	read_folders(l, project);
-	read_memory(l, project);
+	read_budget(l, project, "memory", 0.75, &p->memory);
+	read_budget(l, project, "disk", 0.5, &p->disk);
 }
 
 /* ---- the list of components ---- */

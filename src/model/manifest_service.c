@@ -191,6 +191,7 @@ static void read_policies(const struct mill_node *node, struct mill_service *s)
 	if (!s->memory)
 		s->memory = s->memory_min;
 	s->disk = mill_read_size(resources, "disk", 0);
+	s->disk_max = mill_read_size(resources, "disk_max", s->disk);
 	s->heap = mill_read_fraction(resources, "heap", 0);
 	s->nofile = (uint64_t)mill_read_int(mill_read_map(node, "limits"), "nofile", 0);
 	s->restart_policy = mill_read_text(restart, "policy", "always");

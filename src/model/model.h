@@ -109,7 +109,7 @@ struct mill_service {
 	struct mill_port *ports; size_t n_ports;
 	struct mill_probe readiness, liveness, startup; /* startup.type NONE: readiness is used */
 	uint64_t start_deadline_ns;
-	uint64_t memory, memory_min, disk; /* bytes; 0: not said */
+	uint64_t memory, memory_min, disk, disk_max; /* bytes; 0: not said */
 	double heap;                       /* share of memory, 0..1 */
 	uint64_t nofile;
 	const char *restart_policy;
@@ -188,6 +188,7 @@ struct mill_component {
 	struct mill_mark mark;    /* where it was named */
 };
 
+struct mill_budget { uint64_t bytes; double share; }; /* one of both, the other is 0 */
 struct mill_project {
 	const char *name;            /* k8s_namespace */
 	int proxy_port;
@@ -198,7 +199,7 @@ struct mill_project {
 	const char **only; size_t n_only;       /* -c: these and what they need; n 0: the whole flavour */
 	const char **without; size_t n_without; /* project.without and --without; all of them known names */
 	struct mill_map use;         /* capability or stood-in name -> component name */
-	uint64_t memory_bytes; double memory_share; /* one of both; share default 0.75 */
+	struct mill_budget memory, disk; /* unless said: 75 % of the machine's memory, half of the free disk */
 	const char *target_path;     /* NULL: native by default */
 	const char *location;        /* local remote hybrid */
 	const char *provider;        /* native minikube microk8s multipass aws gke kubeconfig */

@@ -254,12 +254,12 @@ static void check_dir(const struct mill_scope *s, const struct mill_template_par
 
 static void check_of_service(const struct mill_scope *s, const struct mill_template_part *p)
 {
-	static const char *const memory[] = {"bytes", "mib", NULL}, *const heap[] = {"mib", NULL};
+	static const char *const sizes[] = {"bytes", "mib", NULL}, *const heap[] = {"mib", NULL};
 	if (!s->service)
 		mill_diag_error(s->r->diags, p->mark, "'%s' belongs to a service: there is none here",
 				p->group);
-	else if (mill_streq(p->group, "memory"))
-		check_choice(s, p, memory);
+	else if (mill_streq(p->group, "memory") || mill_streq(p->group, "disk"))
+		check_choice(s, p, sizes);
 	else if (mill_streq(p->group, "heap"))
 		check_choice(s, p, heap);
 	else
@@ -320,7 +320,8 @@ static const struct {
 	{"component", check_nameless}, {"tools", check_nameless},     {"toolchain", check_toolchain},
 	{"bind", check_nameless},     {"host", check_nameless},       {"port", check_port},
 	{"service", check_service},   {"dir", check_dir},             {"memory", check_of_service},
-	{"heap", check_of_service},   {"cpus", check_of_service},     {"provides", check_provides},
+	{"heap", check_of_service},   {"disk", check_of_service},     {"cpus", check_of_service},
+	{"provides", check_provides},
 	{"collected", check_collected}, {"platform", check_platform}, {"release", check_nameless},
 	{"version", check_nameless},
 };

@@ -53,6 +53,7 @@ static const struct mill_schema_key project_keys[] = {
 	{"data_bucket", &bucket, 0, "the bucket for it; the folder's name unless said"},
 	{"use", &use, 0, "which provider of a capability, which stand-in of a component"},
 	{"memory", &budget, 0, "what all services share; 75% unless said"},
+	{"disk", &budget, 0, "what data with a retention may fill, of what is free; 50% unless said"},
 	{"without", &names, 0, "components to leave out of `all`"},
 	{0}};
 static const struct mill_schema project = {.type = MILL_T_OBJECT, .keys = project_keys};

@@ -274,6 +274,7 @@ static const struct mill_schema_key resource_keys[] = {
 	{"memory_min", &mill_s_size, 0, "below this it does not run"},
 	{"heap", &mill_s_fraction, 0, "share of memory for a managed heap: ${heap.mib}"},
 	{"disk", &mill_s_size, 0, "to begin with"},
+	{"disk_max", &mill_s_size, 0, "what its retention keeps it below: ${disk.mib} is its share of the budget"},
 	{0}};
 static const struct mill_schema resources = {.type = MILL_T_OBJECT, .keys = resource_keys};
 static const struct mill_schema_key limit_keys[] = {{"nofile", &positive, 0, "open files"}, {0}};

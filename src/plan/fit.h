@@ -1,5 +1,5 @@
 /*
- * The memory fit: how much each service gets.
+ * The fit: how much memory each service gets, and how much disk those with a retention.
  *
  * A pure function of the flavour (memory_min and memory of every service that
  * runs) and of project.memory, never of what happens to be free now.  It is
@@ -38,6 +38,8 @@ void mill_fit_platform(const struct mill_model *m, struct mill_platform *p, cons
 		       const struct mill_strv *kept, struct mill_fit *ret);
 /* What p->memory records for a service; 0: nothing said. */
 uint64_t mill_fit_of(const struct mill_platform *p, const char *id);
+/* The same of its share of the disk budget. */
+uint64_t mill_fit_disk_of(const struct mill_platform *p, const char *id);
 /* memory and memory_min of a service in bytes, the flavour's override applied. */
 void mill_fit_limits(const struct mill_service *s, uint64_t *ret_min, uint64_t *ret_max);
 

@@ -68,6 +68,10 @@ json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 		const struct mill_export *e = &c->exports[i];
 		json_t *list = json_object_get(o, e->kind), *item = mill_scope_entries(&scope, e->values, e->n_values);
 
+		if (!json_object_size(item)) { /* no `when` of it held */
+			json_decref(item);
+			continue;
+		}
 		json_object_set_new(item, "component", json_string(c->name));
 		if (!list) {
 			list = json_array();

@@ -190,25 +190,35 @@ static json_t *find_dir(struct mill_scope *s, const char *name, enum mill_found_
 	return NULL;
 }
 
-static uint64_t fitted(const struct mill_scope *s)
+static uint64_t fitted(const struct mill_scope *s, bool disk)
 {
 	_cleanup_free_ char *id = s->service ? mill_scope_id(s->c->component, s->service) : NULL;
 
-	return id ? mill_fit_of(s->r->platform, id) : 0;
+	return id ? (disk ? mill_fit_disk_of(s->r->platform, id) : mill_fit_of(s->r->platform, id)) : 0;
+}
+
+static json_t *in_unit(uint64_t bytes, const char *unit, enum mill_found_kind *kind)
+{
+	if (mill_streq(unit, "bytes"))
+		return number(bytes, kind);
+	return mill_streq(unit, "mib") ? number(bytes / MIB, kind) : NULL;
 }
 
 static json_t *find_memory(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
-	if (mill_streq(name, "bytes"))
-		return number(fitted(s), kind);
-	return mill_streq(name, "mib") ? number(fitted(s) / MIB, kind) : NULL;
+	return in_unit(fitted(s, false), name, kind);
+}
+
+static json_t *find_disk(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
+{
+	return in_unit(fitted(s, true), name, kind);
 }
 
 static json_t *find_heap(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
 	double heap = s->service ? s->service->heap : 0;
 
-	return mill_streq(name, "mib") ? number((uint64_t)((double)fitted(s) * heap) / MIB, kind) : NULL;
+	return mill_streq(name, "mib") ? number((uint64_t)((double)fitted(s, false) * heap) / MIB, kind) : NULL;
 }
 
 static json_t *find_cpus(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
@@ -263,7 +273,7 @@ static const struct {
 	{"setting", find_setting}, {"secret", find_secret}, {"store", find_store},
 	{"component", find_component}, {"tools", find_tools}, {"toolchain", find_toolchain},
 	{"bind", find_address}, {"host", find_address}, {"port", find_port}, {"service", find_service},
-	{"dir", find_dir}, {"memory", find_memory}, {"heap", find_heap}, {"cpus", find_cpus},
+	{"dir", find_dir}, {"memory", find_memory}, {"heap", find_heap}, {"disk", find_disk}, {"cpus", find_cpus},
 	{"provides", find_provides}, {"collected", find_collected}, {"platform", find_platform},
 	{"release", find_release}, {"version", find_version},
 };

@@ -97,10 +97,10 @@ static inline void dump_project(struct mill_json_writer *w, const struct mill_pr
 		mill_json_kv_string(w, "data_folder", mill_path_basename(p->data_folder));
 		mill_json_kv_string(w, "data_bucket", p->data_bucket);
 	}
-	if (p->memory_bytes)
-		mill_json_kv_int(w, "memory_bytes", (int64_t)p->memory_bytes);
+	if (p->memory.bytes)
+		mill_json_kv_int(w, "memory_bytes", (int64_t)p->memory.bytes);
 	else
-		mill_json_kv_int(w, "memory_percent", (int64_t)(p->memory_share * 100));
+		mill_json_kv_int(w, "memory_percent", (int64_t)(p->memory.share * 100));
 	if (p->all)
 		mill_json_kv_bool(w, "all", true);
 	dump_texts(w, "only", p->only, p->n_only);

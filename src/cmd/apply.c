@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "cmd/apply.h"
 #include "cmd/interrupt.h"
+#include "cmd/pace.h"
 #include "cmd/progress.h"
 #include "cmd/status_table.h"
 
@@ -11,6 +12,7 @@ struct run {
 	struct mill_plan_host host;
 	struct mill_plan *plan;
 	struct mill_view *view;
+	struct mill_pace *pace; /* NULL: nothing was done */
 	struct mill_error *failures; /* shown in full at the end */
 	size_t n_failures, cap_failures;
 };
@@ -138,6 +140,7 @@ static void on_event(void *arg, const struct mill_event *e)
 
 	if (e->kind == MILL_EVENT_FAILED && e->error)
 		keep_failure(run, e->error);
+	mill_pace_event(run->pace, e);
 	mill_view_event(run->view, e);
 }
 
@@ -163,6 +166,7 @@ static int carry_out(struct run *run, struct mill_engine_result *result, struct 
 		return r;
 	executor = mill_native_executor(ctx->native);
 	run->view = mill_view_new(ctx->ui);
+	run->pace = mill_pace_new(run->plan);
 	r = mill_engine_run(run->plan, &executor, &options, result, err);
 	run->view = mill_view_free(run->view);
 	return r;
@@ -172,20 +176,26 @@ static int carry_out(struct run *run, struct mill_engine_result *result, struct 
 
 static void show_status(const struct run *run)
 {
-	_cleanup_json_ json_t *status = NULL;
+	_cleanup_json_ json_t *status = NULL, *pace = NULL;
 	_cleanup_error_ struct mill_error err = {0};
 	_cleanup_free_ char *text = NULL;
 
-	if (mill_ops_status(run->ctx->native, false, &status, &err) < 0) {
+	if (mill_ops_status(run->ctx->native, run->pace != NULL, &status, &err) < 0) {
 		mill_ui_error(run->ctx->ui, &err);
 		return;
 	}
+	if (run->pace)
+		pace = mill_pace_json(run->pace, status, run->host.cpus);
 	if (!run->ctx->ui->json) {
 		if (!run->ctx->ui->quiet)
 			mill_out("\n");
 		mill_status_show_short(status, run->ctx->ui);
+		if (pace)
+			mill_pace_show(run->ctx->ui, pace);
 		return;
 	}
+	if (pace)
+		json_object_set(status, "pace", pace);
 	text = json_dumps(status, JSON_COMPACT);
 	print_json_line("end", "status", text);
 }
@@ -259,6 +269,7 @@ int mill_apply(struct mill_invocation *inv, const struct mill_apply_options *o,
 	for (size_t i = 0; i < inv->args.n; i++)
 		mill_strv_add(&ctx.components, inv->args.items[i]);
 	r = apply(&run, err);
+	mill_pace_free(run.pace);
 	mill_plan_free(run.plan);
 	for (size_t i = 0; i < run.n_failures; i++)
 		mill_error_release(&run.failures[i]);

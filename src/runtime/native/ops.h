@@ -27,9 +27,9 @@ int mill_ops_expand(struct mill_native *n, const char *const *names, size_t n_na
  *    "restarts", "reason", "exit_code", "signal", "retry_ms", "rss", "pss", "ports": {"api": 9000}}]}],
  *  "ready": n, "services": n}
  * A component's state: its services' if they agree, else "partly"; "installed" for one without services.  rss and
- * pss (bytes, of the service's processes) only with `memory`: the kernel walks page tables for pss.
+ * pss (bytes, of the service's processes) and cpu_ms only with `use`: the kernel walks page tables for pss.
  */
-int mill_ops_status(struct mill_native *n, bool memory, json_t **ret, struct mill_error *err);
+int mill_ops_status(struct mill_native *n, bool use, json_t **ret, struct mill_error *err);
 
 /* ---- start and stop ---- */
 /* Where told of what happens: "minio.server", "stopping", "". */

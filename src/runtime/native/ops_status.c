@@ -7,17 +7,18 @@
 #include "runtime/native/live.h"
 #include "runtime/native/processes.h"
 
-static void add_memory(struct mill_native *n, const struct mill_processes *all, const char *id, json_t *o)
+static void add_use(struct mill_native *n, const struct mill_processes *all, const char *id, json_t *o)
 {
 	_cleanup_free_ char *dir = mill_native_service_path(n, id, NULL);
 	struct mill_status s;
-	uint64_t rss, pss;
+	struct mill_use use;
 	if (mill_status_read(dir, &s, NULL) < 0)
 		return;
 	if (s.this_boot && s.shim_pid > 0) {
-		mill_processes_memory(all, s.shim_pid, &rss, &pss);
-		json_object_set_new(o, "rss", json_integer((json_int_t)rss));
-		json_object_set_new(o, "pss", json_integer((json_int_t)pss));
+		mill_processes_use(all, s.shim_pid, &use);
+		json_object_set_new(o, "rss", json_integer((json_int_t)use.rss));
+		json_object_set_new(o, "pss", json_integer((json_int_t)use.pss));
+		json_object_set_new(o, "cpu_ms", json_integer((json_int_t)use.cpu_ms));
 	}
 	mill_status_release(&s);
 }
@@ -38,7 +39,7 @@ static json_t *service_status(struct mill_native *n, const char *component, cons
 	json_t *ports = json_object_get(recorded, "ports");
 	json_object_set_new(o, "ports", ports ? json_incref(ports) : json_object());
 	if (processes && json_object_get(live, "pid"))
-		add_memory(n, processes, id, o);
+		add_use(n, processes, id, o);
 	return o;
 }
 
@@ -97,7 +98,7 @@ static json_t *component_status(struct mill_native *n, const char *name, const j
 	return o;
 }
 
-int mill_ops_status(struct mill_native *n, bool memory, json_t **ret, struct mill_error *err)
+int mill_ops_status(struct mill_native *n, bool use, json_t **ret, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv names = {0};
 	struct mill_processes processes = {0};
@@ -106,13 +107,13 @@ int mill_ops_status(struct mill_native *n, bool memory, json_t **ret, struct mil
 	if (r < 0)
 		return r;
 	mill_live_forget(n); /* what a plan saw before its actions ran is old */
-	if (memory)
+	if (use)
 		mill_processes_read(&processes);
 	json_t *components = json_array();
 	for (size_t i = 0; i < names.n; i++)
 		json_array_append_new(components,
 				      component_status(n, names.items[i], json_object_get(n->records, names.items[i]),
-						       memory ? &processes : NULL, &ready, &total));
+						       use ? &processes : NULL, &ready, &total));
 	mill_processes_release(&processes);
 	const json_t *daemon = mill_live_daemon(n);
 	json_t *o = json_pack("{s:o, s:s, s:s, s:s, s:o, s:I, s:I}", "platform",

@@ -61,22 +61,27 @@ void mill_processes_release(struct mill_processes *p)
 	*p = (struct mill_processes){0};
 }
 
-static void add_memory(pid_t pid, uint64_t *rss, uint64_t *pss)
+static void add_use(pid_t pid, struct mill_use *use)
 {
 	size_t len;
-	unsigned long long pages = 0, kib = 0;
+	unsigned long long pages = 0, kib = 0, utime, stime, cutime, cstime;
+	_cleanup_free_ char *stat = proc_file(pid, "stat", 4096, &len);
 	_cleanup_free_ char *statm = proc_file(pid, "statm", 256, &len);
 	_cleanup_free_ char *rollup = proc_file(pid, "smaps_rollup", 16384, &len);
 	if (statm && sscanf(statm, "%*s %llu", &pages) == 1)
-		*rss += (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+		use->rss += (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 	const char *line = rollup ? strstr(rollup, "\nPss:") : NULL;
 	if (line && sscanf(line, "\nPss: %llu kB", &kib) == 1)
-		*pss += (uint64_t)kib * 1024;
+		use->pss += (uint64_t)kib * 1024;
+	const char *end = stat ? strrchr(stat, ')') : NULL;
+	if (end && sscanf(end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu", &utime, &stime, &cutime,
+			  &cstime) == 4)
+		use->cpu_ms += (utime + stime + cutime + cstime) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-void mill_processes_memory(const struct mill_processes *p, pid_t ancestor, uint64_t *ret_rss, uint64_t *ret_pss)
+void mill_processes_use(const struct mill_processes *p, pid_t ancestor, struct mill_use *ret)
 {
-	*ret_rss = *ret_pss = 0;
+	*ret = (struct mill_use){0};
 	bool *in = mill_xcalloc(p->n, sizeof(*in));
 	for (bool grown = true; grown;) {
 		grown = false;
@@ -88,7 +93,7 @@ void mill_processes_memory(const struct mill_processes *p, pid_t ancestor, uint6
 				child = in[k] && p->items[k].pid == p->items[i].parent;
 			if (child) {
 				in[i] = grown = true;
-				add_memory(p->items[i].pid, ret_rss, ret_pss);
+				add_use(p->items[i].pid, ret);
 			}
 		}
 	}

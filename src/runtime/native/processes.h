@@ -13,8 +13,12 @@ struct mill_processes {
 };
 void mill_processes_read(struct mill_processes *ret);
 void mill_processes_release(struct mill_processes *p);
-/* Sums over the descendants of `ancestor`, it excluded, in bytes.  pss is 0 where the kernel does not tell. */
-void mill_processes_memory(const struct mill_processes *p, pid_t ancestor, uint64_t *ret_rss, uint64_t *ret_pss);
+struct mill_use {
+	uint64_t rss, pss; /* bytes; pss is 0 where the kernel does not tell */
+	uint64_t cpu_ms;   /* user and system, of children that have ended too */
+};
+/* Sums over the descendants of `ancestor`, it excluded. */
+void mill_processes_use(const struct mill_processes *p, pid_t ancestor, struct mill_use *ret);
 
 /*
  * Processes that carry DATA_MILL_SERVICE=<platform_dir>/... in the environment they were started with; each as

@@ -150,6 +150,7 @@ static const struct mill_schema_key maven_keys[] = {
 	{"exclude", &text_list, 0, "group:artifact to leave out"},
 	{"transitive", &mill_s_bool, 0, "with dependencies (true unless said)"},
 	{"unpack", &mill_s_bool, 0, "unpack archives (false unless said)"},
+	{"inner", &mill_s_path, 0, "an archive inside the archive: this one is unpacked, nothing else"},
 	{"strip", &count, 0, "leading path parts to drop when unpacking"},
 	{"into", &mill_s_path, 0, "folder below the store entry; lib unless said"},
 	{0}};

@@ -37,7 +37,19 @@ static int place(struct mill_step_ctx *x, const char *file, struct mill_error *e
 	}
 	struct mill_net_unpack u = {.archive = file, .dest = x->dest,
 				    .strip = (unsigned)mill_json_get_int(x->step->json, "strip", 0)};
-	return mill_step_unpack(x, &u, err);
+	const char *inner = mill_json_get_string(x->step->json, "inner", NULL);
+	if (!inner)
+		return mill_step_unpack(x, &u, err);
+	_cleanup_free_ char *outer = mill_xasprintf("%s/outer-%u", x->build, x->step->nth);
+	_cleanup_free_ char *within = mill_path_join(outer, inner);
+	struct mill_net_unpack first = {.archive = file, .dest = outer};
+	int r = mill_step_mkdir(x, outer, err);
+	if (r == 0)
+		r = mill_step_unpack(x, &first, err);
+	if (r == 0 && !mill_exists(within))
+		r = mill_fail(err, ENOENT, "%s: there is no %s in it", mill_path_basename(file), inner);
+	u.archive = within;
+	return r < 0 ? r : mill_step_unpack(x, &u, err);
 }
 
 static int verify_and_place(struct mill_step_ctx *x, const struct mill_artifact *a, const char *fetched,

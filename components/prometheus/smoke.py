@@ -8,7 +8,11 @@ import urllib.request
 
 ask = json.load(sys.stdin)
 url = ask["provides"]["prometheus"]["url"]
-wanted = {t for group in ask["collected"]["metrics"] for t in group["targets"]}
+wanted = {
+    t: c["static_configs"][0]["labels"]["component"]
+    for c in ask["collected"]["scrape_configs"]
+    for t in c["static_configs"][0]["targets"]
+}
 
 
 def query(expression):
@@ -23,7 +27,12 @@ while True:
     if all(up.get(t) == "1" for t in wanted) or time.monotonic() > deadline:
         break
     time.sleep(0.5)
-checks = [{"name": f"up {t}", "ok": up.get(t) == "1", "detail": up.get(t, "not scraped yet")} for t in sorted(wanted)]
+with urllib.request.urlopen(f"{url}/api/v1/targets?state=active", timeout=10) as answer:
+    errors = {t["labels"]["instance"]: t["lastError"] for t in json.load(answer)["data"]["activeTargets"]}
+checks = [
+    {"name": f"up {wanted[t]} {t}", "ok": up.get(t) == "1", "detail": errors.get(t) or up.get(t, "not scraped yet")}
+    for t in sorted(wanted, key=wanted.get)
+]
 with urllib.request.urlopen(f"{url}/api/v1/rules", timeout=10) as answer:
     rules = [r["name"] for g in json.load(answer)["data"]["groups"] for r in g["rules"]]
 checks.append({"name": "alert rules are loaded", "ok": "ServiceDown" in rules, "detail": ", ".join(rules)})

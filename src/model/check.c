@@ -253,6 +253,15 @@ static void check_place(const struct checker *k, const struct mill_node *node, c
 		  need_service(k, mark_at(node, "service", mark), what, service), port);
 }
 
+static void need_secret(const struct checker *k, struct mill_mark mark, const char *what, const char *name)
+{
+	bool known = !name;
+	for (size_t i = 0; i < k->c->n_secrets && !known; i++)
+		known = mill_streq(k->c->secrets[i].name, name);
+	if (!known)
+		mill_diag_error(k->r->diags, mark, "%s: unknown secret '%s'", what, name);
+}
+
 static void check_references(const struct checker *k)
 {
 	const struct mill_component *c = k->c;
@@ -267,16 +276,12 @@ static void check_references(const struct checker *k)
 		const struct mill_link *l = &c->links[i];
 		const struct mill_node *node = item_at(links, i);
 		check_place(k, node, "link", l->mark, l->service, l->port);
-		bool known = !l->secret;
-		for (size_t j = 0; j < c->n_secrets && !known; j++)
-			known = mill_streq(c->secrets[j].name, l->secret);
-		if (!known)
-			mill_diag_error(k->r->diags, mark_at(node, "secret", l->mark),
-					"link: unknown secret '%s'", l->secret);
+		need_secret(k, mark_at(node, "secret", l->mark), "link", l->secret);
 	}
 	for (size_t i = 0; i < c->n_metrics; i++) {
 		const struct mill_metric *m = &c->metrics[i];
 		check_place(k, item_at(metrics, i), "metrics", m->mark, m->service, m->port);
+		need_secret(k, mark_at(item_at(metrics, i), "secret", m->mark), "metrics", m->secret);
 	}
 }
 

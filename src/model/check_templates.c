@@ -103,6 +103,7 @@ void mill_manifest_check_templates(const struct mill_scope *s)
 	}
 	for (size_t i = 0; i < c->n_metrics; i++) {
 		check_list(s, MILL_PLACE_METRIC, &c->metrics[i].path, 1);
+		check_list(s, MILL_PLACE_METRIC, &c->metrics[i].user, 1);
 		check_entries(s, MILL_PLACE_METRIC, c->metrics[i].labels, c->metrics[i].n_labels);
 	}
 	for (size_t i = 0; i < MILL_ARRAY_LEN(hooks); i++)

@@ -170,6 +170,10 @@ static void read_metrics(struct mill_reader *r, const struct mill_node *list,
 		m->service = mill_read_text(item, "service", "");
 		m->port = mill_read_text(item, "port", "");
 		m->path = mill_read_template(r, item, "path", "/metrics");
+		m->user = mill_read_template(r, item, "user", NULL);
+		m->secret = mill_read_text(item, "secret", NULL);
+		if (!m->user.n != !m->secret)
+			mill_diag_error(r->diags, m->mark, "metrics: a login is user and secret, both");
 		mill_read_entries(r, mill_read_map(item, "labels"), &m->labels, &m->n_labels);
 	}
 }

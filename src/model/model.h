@@ -140,7 +140,8 @@ struct mill_task {
 	struct mill_mark mark;
 };
 struct mill_link { const char *title, *service, *port, *secret; struct mill_template path, user; struct mill_mark mark; };
-struct mill_metric { const char *service, *port; struct mill_template path; struct mill_entry *labels; size_t n_labels; struct mill_mark mark; };
+/* secret: the name of the password with which `user` reads them; NULL: nobody asks for one. */
+struct mill_metric { const char *service, *port, *secret; struct mill_template path, user; struct mill_entry *labels; size_t n_labels; struct mill_mark mark; };
 /* An item that collectors of `kind` get. */
 struct mill_export { const char *kind; struct mill_entry *values; size_t n_values; struct mill_mark mark; };
 /* user_key and password_key (may be NULL) name the provides keys that the consumer's own user name

@@ -370,6 +370,8 @@ static const struct mill_schema_key metric_keys[] = {
 	{"service", &mill_s_name, REQ, "whose port"},
 	{"port", &mill_s_name, REQ, "its name"},
 	{"path", &mill_s_template, 0, "/metrics unless said"},
+	{"user", &mill_s_template, 0, "who may read them, where the server asks for a login"},
+	{"secret", &mill_s_identifier, 0, "the secret that is its password"},
 	{"labels", &labels, 0, "added to each series"},
 	{0}};
 static const struct mill_schema metric = {.type = MILL_T_OBJECT, .keys = metric_keys};

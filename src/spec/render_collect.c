@@ -8,37 +8,55 @@ static void set_label(struct mill_scope *s, json_t *labels, const struct mill_en
 		json_object_set_new(labels, e->key, mill_scope_text(s, &e->value, "a label"));
 }
 
-static json_t *target(struct mill_render *r, struct mill_rendered *rc, const struct mill_metric *metric)
+/* {targets, labels}; NULL while its service is off. */
+static json_t *target(struct mill_scope *scope, const struct mill_metric *metric)
 {
-	const struct mill_component *c = rc->component;
-	const struct mill_service *s = mill_component_service(c, metric->service);
-	struct mill_scope scope = mill_scope_service(r, rc, s);
+	const struct mill_component *c = scope->c->component;
 	json_t *labels;
 	unsigned port;
 
-	if (!s || !mill_when_holds(&s->when, c))
+	if (!scope->service || !mill_when_holds(&scope->service->when, c))
 		return NULL;
-	port = mill_scope_port(r, c->name, s->name, metric->port);
+	port = mill_scope_port(scope->r, c->name, scope->service->name, metric->port);
 	if (!port)
 		return NULL;
-	labels = json_pack("{s:s, s:s, s:s}", "job", c->name, "component", c->name, "service", s->name);
-	json_object_set_new(labels, "__metrics_path__", mill_scope_text(&scope, &metric->path, "a path of metrics"));
+	labels = json_pack("{s:s, s:s, s:s}", "job", c->name, "component", c->name, "service", scope->service->name);
+	json_object_set_new(labels, "__metrics_path__", mill_scope_text(scope, &metric->path, "a path of metrics"));
 	for (size_t i = 0; i < metric->n_labels; i++)
-		set_label(&scope, labels, &metric->labels[i]);
+		set_label(scope, labels, &metric->labels[i]);
 	return json_pack("{s:[o], s:o}", "targets", json_sprintf("127.0.0.1:%u", port), "labels", labels);
 }
 
-static json_t *metrics_of(struct mill_render *r, struct mill_rendered *rc)
+/* A whole scrape_config of Prometheus, for targets with a login too. */
+static json_t *scrape_config(struct mill_scope *scope, const struct mill_metric *metric, json_t *target, size_t nth)
 {
-	json_t *list = json_array();
+	const struct mill_component *c = scope->c->component;
+	json_t *o = json_pack("{s:o, s:[O]}", "job_name", json_sprintf("%s-%zu", c->name, nth), "static_configs", target);
+
+	if (metric->secret)
+		json_object_set_new(o, "basic_auth",
+				    json_pack("{s:o, s:o}", "username", mill_scope_text(scope, &metric->user, "a user"), "password",
+					      mill_scope_secret(scope, metric->secret)));
+	return o;
+}
+
+/* The same targets twice: for file_sd, and as scrape_configs. */
+static void add_metrics(struct mill_render *r, struct mill_rendered *rc, json_t *exports)
+{
+	json_t *metrics = json_array(), *configs = json_array();
 
 	for (size_t i = 0; i < rc->component->n_metrics; i++) {
-		json_t *t = target(r, rc, &rc->component->metrics[i]);
+		const struct mill_metric *metric = &rc->component->metrics[i];
+		struct mill_scope scope = mill_scope_service(r, rc, mill_component_service(rc->component, metric->service));
+		json_t *t = target(&scope, metric);
 
-		if (t)
-			json_array_append_new(list, t);
+		if (!t)
+			continue;
+		json_array_append_new(metrics, t);
+		json_array_append_new(configs, scrape_config(&scope, metric, t, i + 1));
 	}
-	return list;
+	json_object_set_new(exports, "metrics", metrics);
+	json_object_set_new(exports, "scrape_configs", configs);
 }
 
 static json_t *logs_of(struct mill_render *r, struct mill_rendered *rc)
@@ -62,8 +80,10 @@ json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 {
 	const struct mill_component *c = rc->component;
 	struct mill_scope scope = mill_scope_component(r, rc);
-	json_t *o = json_pack("{s:o, s:o}", "metrics", metrics_of(r, rc), "logs", logs_of(r, rc));
+	json_t *o = json_object();
 
+	add_metrics(r, rc, o);
+	json_object_set_new(o, "logs", logs_of(r, rc));
 	for (size_t i = 0; i < c->n_exports; i++) {
 		const struct mill_export *e = &c->exports[i];
 		json_t *list = json_object_get(o, e->kind), *item = mill_scope_entries(&scope, e->values, e->n_values);

@@ -71,7 +71,7 @@ static json_t *number(uint64_t v, enum mill_found_kind *kind)
 	return json_string(buf);
 }
 
-static json_t *secret(const struct mill_scope *s, const char *name)
+json_t *mill_scope_secret(const struct mill_scope *s, const char *name)
 {
 	const struct mill_component *c = s->c->component;
 	const struct mill_plan_host *h = s->r->host;
@@ -90,7 +90,7 @@ static json_t *find_setting(struct mill_scope *s, const char *name, enum mill_fo
 	if (set->secret) {
 		_cleanup_free_ char *stored = mill_xasprintf("setting-%s", name);
 
-		return set->from_file || set->from_variable ? secret(s, stored) : json_string("");
+		return set->from_file || set->from_variable ? mill_scope_secret(s, stored) : json_string("");
 	}
 	switch (set->type) {
 	case MILL_SETTING_INT:
@@ -114,7 +114,7 @@ static json_t *find_secret(struct mill_scope *s, const char *name, enum mill_fou
 
 	for (size_t i = 0; i < c->n_secrets; i++)
 		if (mill_streq(c->secrets[i].name, name))
-			return secret(s, name);
+			return mill_scope_secret(s, name);
 	return NULL;
 }
 

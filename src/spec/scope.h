@@ -30,6 +30,8 @@ const char *mill_filter_name(enum mill_filter f);
 json_t *mill_scope_render(struct mill_scope *s, const struct mill_template *t);
 /* The same where only text can be: a secret is reported. `what` is "a command", ... */
 json_t *mill_scope_text(struct mill_scope *s, const struct mill_template *t, const char *what);
+/* The value of one of the component's own secrets. */
+json_t *mill_scope_secret(const struct mill_scope *s, const char *name);
 /* {key: value} of entries whose `when` holds. */
 json_t *mill_scope_entries(struct mill_scope *s, const struct mill_entry *entries, size_t n);
 /* A template inside a file of `format`, each value written for it (file.c). */

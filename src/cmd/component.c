@@ -48,11 +48,15 @@ char *mill_component_folder(const struct mill_context *ctx, const char *name, st
 		return mill_is_dir(name) ? mill_path_absolute(name)
 					 : (mill_fail_usage(err, "%s: no such folder", name), NULL);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(roots); i++) {
-		char *path = roots[i] ? mill_xasprintf("%s/components/%s", roots[i], name) : NULL;
+		static const char *const folders[] = {"components", "environments"};
 
-		if (path && mill_is_dir(path))
-			return path;
-		free(path);
+		for (size_t k = 0; roots[i] && k < MILL_ARRAY_LEN(folders); k++) {
+			char *path = mill_xasprintf("%s/%s/%s", roots[i], folders[k], name);
+
+			if (mill_is_dir(path))
+				return path;
+			free(path);
+		}
 	}
 	mill_words_list(MILL_WORD_COMPONENT, &names);
 	nearest = mill_suggest(name, (const char *const *)names.items, names.n);

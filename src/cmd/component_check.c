@@ -107,26 +107,9 @@ static void on_progress(void *arg, const struct mill_install_progress *p)
 	mill_view_status(r->view, p->text ? p->text : mill_install_phase_name(p->phase), p->fraction);
 }
 
-static int open_store(const struct mill_context *ctx, struct mill_store **ret, struct mill_error *err)
+int mill_component_relock(struct mill_context *ctx, const struct mill_component *c, struct mill_error *err)
 {
-	_cleanup_free_ char *toolchains = mill_path_join(ctx->layout.resources, "components/_toolchains");
-	/* As root its tools run as the user that installs, too: the cache is theirs.  The lock files are ours. */
-	struct mill_store_paths paths = {
-		.store = ctx->layout.store,
-		.cache = ctx->layout.cache,
-		.state = ctx->layout.state,
-		.toolchains = toolchains,
-		.set_ids = ctx->layout.root,
-		.uid = ctx->layout.uid,
-		.gid = ctx->layout.gid,
-	};
-
-	return mill_store_open(&paths, ret, err);
-}
-
-static int relock(struct mill_context *ctx, const struct mill_component *c, struct mill_store *store,
-		  struct mill_error *err)
-{
+	struct mill_store *store = NULL;
 	_cleanup_json_ json_t *json = mill_component_recipe(c);
 	_cleanup_free_ char *locks = mill_path_join(c->dir, "locks");
 	struct mill_install_options o = MILL_INSTALL_OPTIONS_INIT;
@@ -138,9 +121,13 @@ static int relock(struct mill_context *ctx, const struct mill_component *c, stru
 		mill_note(ctx->ui, "%s: installs nothing, there is nothing to lock", c->name);
 		return 0;
 	}
-	r = mill_recipe_from_json(json, &recipe, err);
-	if (r < 0)
+	r = mill_context_store(ctx, &store, err);
+	if (r == 0)
+		r = mill_recipe_from_json(json, &recipe, err);
+	if (r < 0) {
+		mill_store_close(store);
 		return r;
+	}
 	state.view = mill_view_new(ctx->ui);
 	o.cancel_fd = mill_interrupt_fd(NULL);
 	o.jobs = mill_opt_count(ctx->inv, "jobs", 0);
@@ -150,6 +137,7 @@ static int relock(struct mill_context *ctx, const struct mill_component *c, stru
 	r = mill_relock(store, recipe, &o, mill_opt_on(ctx->inv, "measure"), err);
 	mill_view_free(state.view);
 	mill_recipe_free(recipe);
+	mill_store_close(store);
 	if (r < 0)
 		return r;
 	if (mill_is_dir(locks))
@@ -163,7 +151,6 @@ static int run_relock(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
 	_cleanup_strv_ struct mill_strv names = {0};
-	struct mill_store *store = NULL;
 	int r = mill_interrupt_fd(err) < 0 ? -err->code : mill_component_load_all(&ctx, err);
 
 	if (r < 0)
@@ -172,10 +159,8 @@ static int run_relock(struct mill_invocation *inv, struct mill_error *err)
 	for (size_t i = 0; i < names.n; i++)
 		if (!mill_component_named(&ctx, names.items[i], err))
 			return -EINVAL;
-	r = open_store(&ctx, &store, err);
 	for (size_t i = 0; i < names.n && r == 0; i++)
-		r = relock(&ctx, mill_model_find(ctx.model, names.items[i]), store, err);
-	mill_store_close(store);
+		r = mill_component_relock(&ctx, mill_model_find(ctx.model, names.items[i]), err);
 	return mill_context_end(&ctx, r, err);
 }
 

@@ -2,6 +2,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cmd/context.h"
+#include "runtime/native/store.h"
 #include "cmd/interrupt.h"
 #include "plan/plan.h"
 
@@ -251,6 +252,22 @@ int mill_context_change(struct mill_context *ctx, struct mill_error *err)
 	mill_context_announce(ctx);
 	r = mill_context_lock(ctx, err);
 	return r < 0 ? r : mill_context_runtime(ctx, err);
+}
+
+int mill_context_store(struct mill_context *ctx, struct mill_store **ret, struct mill_error *err)
+{
+	_cleanup_free_ char *toolchains = NULL;
+	int r = mill_context_layout(ctx, err);
+
+	if (r < 0)
+		return r;
+	toolchains = mill_path_join(ctx->layout.resources, "components/_toolchains");
+	/* As root installers run as the user that services run as: the cache is theirs. */
+	return mill_store_open(&(struct mill_store_paths){.store = ctx->layout.store, .cache = ctx->layout.cache,
+							  .state = ctx->layout.state, .toolchains = toolchains,
+							  .set_ids = ctx->layout.root, .uid = ctx->layout.uid,
+							  .gid = ctx->layout.gid},
+			       ret, err);
 }
 
 int mill_context_end(const struct mill_context *ctx, int r, struct mill_error *err)

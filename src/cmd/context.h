@@ -70,6 +70,11 @@ void mill_context_names(const struct mill_context *ctx, struct mill_strv *ret);
 int mill_context_runtime(struct mill_context *ctx, struct mill_error *err);
 /* A change that needs no flavour: opens platform and runtime, says which it is, takes the lock. */
 int mill_context_change(struct mill_context *ctx, struct mill_error *err);
+/* Becomes the program with `env` added; only comes back when that fails, with the codes of a shell. */
+int mill_context_become(const struct mill_context *ctx, struct mill_strv *argv, const json_t *env);
+struct mill_store;
+/* The store, without a platform; the caller closes it (mill_store_close). */
+int mill_context_store(struct mill_context *ctx, struct mill_store **ret, struct mill_error *err);
 /* Turns a cancelled operation into exit code 130 and the message that goes with it. */
 int mill_context_end(const struct mill_context *ctx, int r, struct mill_error *err);
 

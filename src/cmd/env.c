@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "cmd/commands.h"
 #include "cmd/context.h"
+#include "cmd/environment.h"
 
 static const struct mill_option options[] = {
 	{.name = "format", .arg = "FORMAT", .choices = "sh|dotenv|json", .help = "how to write it; default: sh"},
@@ -55,9 +56,9 @@ const struct mill_command mill_cmd_env = {
 	.run = run_env,
 };
 
-/* Becomes the program; only comes back when that fails, with the codes of a shell. */
-static int become(const struct mill_context *ctx, char *const *argv, const json_t *env)
+int mill_context_become(const struct mill_context *ctx, struct mill_strv *args, const json_t *env)
 {
+	char *const *argv = mill_strv_argv(args);
 	_cleanup_error_ struct mill_error err = {0};
 	const char *name;
 	json_t *value;
@@ -77,8 +78,16 @@ static int run_exec(struct mill_invocation *inv, struct mill_error *err)
 	_cleanup_json_ json_t *env = NULL;
 	int r = load(&ctx, &env, err);
 
-	return r < 0 ? r : become(&ctx, mill_strv_argv(&inv->args), env);
+	if (r == 0 && mill_opt(inv, "environment"))
+		return mill_environment_become(&ctx, mill_opt(inv, "environment"), &inv->args, err);
+	return r < 0 ? r : mill_context_become(&ctx, &inv->args, env);
 }
+
+static const struct mill_option exec_options[] = {
+	{.letter = 'e', .name = "environment", .arg = "NAME[@HASH]", .word = MILL_WORD_ENVIRONMENT,
+	 .help = "in this data-science environment, which is built if need be"},
+	{0},
+};
 
 const struct mill_command mill_cmd_exec = {
 	.name = "exec",
@@ -87,7 +96,9 @@ const struct mill_command mill_cmd_exec = {
 	.usage = "-- PROGRAM [ARGUMENT...]",
 	.description = "Runs a program of yours with the variables that `env` prints added to its environment. The exit "
 		       "code is the program's; 127 when there is no such program, 126 when it cannot be run.",
+	.options = exec_options,
 	.examples = "data-mill exec -- python train.py\n"
+		    "data-mill exec -e scipy -- python train.py\n"
 		    "data-mill exec -- aws s3 ls",
 	.min_args = 1,
 	.max_args = -1,
@@ -114,7 +125,7 @@ static int run_shell(struct mill_invocation *inv, struct mill_error *err)
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
 	_cleanup_json_ json_t *env = NULL;
 	const char *shell = getenv("SHELL");
-	char *argv[] = {(char *)(shell && shell[0] == '/' ? shell : "/bin/sh"), NULL};
+	_cleanup_strv_ struct mill_strv argv = {0};
 	int r = load(&ctx, &env, err);
 
 	if (r < 0)
@@ -122,7 +133,8 @@ static int run_shell(struct mill_invocation *inv, struct mill_error *err)
 	/* Without a terminal it reads commands from standard input; no banner then. */
 	if (isatty(STDIN_FILENO))
 		greet(&ctx, env, mill_arg(inv, 0));
-	return become(&ctx, argv, env);
+	mill_strv_add(&argv, shell && shell[0] == '/' ? shell : "/bin/sh");
+	return mill_context_become(&ctx, &argv, env);
 }
 
 const struct mill_command mill_cmd_shell = {

@@ -7,27 +7,6 @@
 #include "cmd/context.h"
 #include "runtime/native/store.h"
 
-static int open_store(struct mill_context *ctx, struct mill_store **ret, struct mill_error *err)
-{
-	_cleanup_free_ char *toolchains = NULL;
-	struct mill_store_paths paths;
-	int r = mill_context_layout(ctx, err);
-
-	if (r < 0)
-		return r;
-	toolchains = mill_path_join(ctx->layout.resources, "components/_toolchains");
-	paths = (struct mill_store_paths){
-		.store = ctx->layout.store,
-		.cache = ctx->layout.cache,
-		.state = ctx->layout.state,
-		.toolchains = toolchains,
-		.set_ids = ctx->layout.root,
-		.uid = ctx->layout.uid,
-		.gid = ctx->layout.gid,
-	};
-	return mill_store_open(&paths, ret, err);
-}
-
 static const char *state_of(const struct mill_store_entry *e, const struct mill_strv *live)
 {
 	if (!e->complete)
@@ -48,7 +27,7 @@ static int run_list(struct mill_invocation *inv, struct mill_error *err)
 	struct mill_store *store = NULL;
 	uint64_t total = 0;
 	char size[32];
-	int r = open_store(&ctx, &store, err);
+	int r = mill_context_store(&ctx, &store, err);
 
 	if (r == 0)
 		r = mill_ops_store_live(&ctx.layout, &live, err);
@@ -131,7 +110,7 @@ static int run_verify(struct mill_invocation *inv, struct mill_error *err)
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
 	struct mill_store_list list = {0};
 	struct mill_store *store = NULL;
-	int r = open_store(&ctx, &store, err);
+	int r = mill_context_store(&ctx, &store, err);
 
 	if (r == 0)
 		r = mill_store_list(store, &list, err);
@@ -155,7 +134,7 @@ static int run_gc(struct mill_invocation *inv, struct mill_error *err)
 	struct mill_store *store = NULL;
 	uint64_t bytes = 0;
 	char size[32];
-	int r = open_store(&ctx, &store, err);
+	int r = mill_context_store(&ctx, &store, err);
 
 	if (r == 0)
 		r = mill_ops_store_live(&ctx.layout, &live, err);

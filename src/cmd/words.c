@@ -15,16 +15,15 @@ static void add_yaml_names(const char *base, const char *folder, struct mill_str
 			mill_strv_addf(ret, "%.*s", (int)strlen(names.items[i]) - 5, names.items[i]);
 }
 
-static void add_components(const char *base, struct mill_strv *ret)
+static void add_components(const char *base, const char *folder, const char *file, struct mill_strv *ret)
 {
-	_cleanup_free_ char *path = base ? mill_path_join(base, "components") : NULL;
+	_cleanup_free_ char *path = base ? mill_path_join(base, folder) : NULL;
 	_cleanup_strv_ struct mill_strv names = {0};
 
 	if (!path || mill_list_dir(path, &names, NULL) < 0)
 		return;
 	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *manifest =
-			mill_xasprintf("%s/%s/component.yaml", path, names.items[i]);
+		_cleanup_free_ char *manifest = mill_xasprintf("%s/%s/%s", path, names.items[i], file);
 
 		if (mill_is_file(manifest))
 			mill_strv_add(ret, names.items[i]);
@@ -83,7 +82,9 @@ void mill_words_list(enum mill_word word, struct mill_strv *ret)
 		else if (word == MILL_WORD_TARGET)
 			add_yaml_names(base, "k8s/configs", &all);
 		else if (word == MILL_WORD_COMPONENT)
-			add_components(base, &all);
+			add_components(base, "components", "component.yaml", &all);
+		if (word == MILL_WORD_ENVIRONMENT || word == MILL_WORD_COMPONENT)
+			add_components(base, "environments", "environment.yaml", &all);
 	}
 	mill_strv_sort(&all);
 	for (size_t i = 0; i < all.n; i++)

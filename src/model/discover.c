@@ -13,18 +13,44 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct mill_folder *)a)->name, ((const struct mill_folder *)b)->name);
 }
 
-struct mill_folder *mill_loading_folder(const struct mill_loading *l, const char *name)
+char *mill_environment_name(const char *name)
 {
-	const struct mill_folder key = {.name = name};
-	return name ? bsearch(&key, l->folders, l->n_folders, sizeof(key), by_name) : NULL;
+	static const char suffix[] = "-notebook";
+	const size_t n = strlen(name), cut = mill_ends_with(name, suffix) ? strlen(suffix) : 0;
+	char *meant = mill_xstrndup(name, n - cut);
+	for (char *c = meant; *c; c++)
+		*c = (char)(*c == '_' ? '-' : *c);
+	if (!mill_streq(meant, "minimal"))
+		return meant;
+	free(meant);
+	return mill_xstrdup("base");
 }
 
+struct mill_folder *mill_loading_folder(const struct mill_loading *l, const char *name)
+{
+	struct mill_folder key = {.name = name}, *found;
+	if (!name || !l->n_folders)
+		return NULL;
+	found = bsearch(&key, l->folders, l->n_folders, sizeof(key), by_name);
+	if (found)
+		return found;
+	_cleanup_free_ char *meant = mill_environment_name(name);
+	key.name = meant;
+	found = bsearch(&key, l->folders, l->n_folders, sizeof(key), by_name);
+	return found && found->environment ? found : NULL;
+}
+
+static const struct {
+	const char *folder, *file;
+	bool environment;
+} kinds[] = {{"components", "component.yaml", false}, {"environments", "environment.yaml", true}};
+
 /* Folders whose names begin with _ or . are not components (_tools, _toolchains). */
-static void list_folder(struct mill_loading *l, const char *root, size_t *cap)
+static void list_folder(struct mill_loading *l, const char *root, size_t kind, size_t *cap)
 {
 	if (!root)
 		return;
-	_cleanup_free_ char *dir = mill_path_join(root, "components");
+	_cleanup_free_ char *dir = mill_path_join(root, kinds[kind].folder);
 	DIR *d = opendir(dir);
 	const size_t before = l->n_folders;
 	if (!d)
@@ -36,14 +62,20 @@ static void list_folder(struct mill_loading *l, const char *root, size_t *cap)
 		for (size_t i = 0; i < before && !known; i++)
 			known = mill_streq(l->folders[i].name, e->d_name);
 		char *path = mill_arena_printf(l->r.arena, "%s/%s", dir, e->d_name);
-		if (known ||
-		    access(mill_arena_printf(l->r.arena, "%s/component.yaml", path), F_OK) != 0)
+		if (known || access(mill_arena_printf(l->r.arena, "%s/%s", path, kinds[kind].file), F_OK) != 0)
 			continue;
 		MILL_GROW(l->folders, l->n_folders, *cap);
 		l->folders[l->n_folders++] = (struct mill_folder){
-			.name = mill_arena_strdup(l->r.arena, e->d_name), .dir = path};
+			.name = mill_arena_strdup(l->r.arena, e->d_name), .dir = path,
+			.file = kinds[kind].file, .environment = kinds[kind].environment};
 	}
 	closedir(d);
+}
+
+const char *mill_manifest_file(const char *dir)
+{
+	_cleanup_free_ char *path = mill_path_join(dir, kinds[1].file);
+	return kinds[mill_is_file(path)].file;
 }
 
 static void read_folder(struct mill_loading *l, struct mill_folder *f)
@@ -52,7 +84,7 @@ static void read_folder(struct mill_loading *l, struct mill_folder *f)
 	if (f->read)
 		return;
 	f->read = true;
-	_cleanup_free_ char *path = mill_xasprintf("%s/component.yaml", f->dir);
+	_cleanup_free_ char *path = mill_xasprintf("%s/%s", f->dir, f->file);
 	r.diags = &f->diags;
 	struct mill_document *doc = mill_loading_document(l, path, &f->diags);
 	if (!doc)
@@ -61,6 +93,8 @@ static void read_folder(struct mill_loading *l, struct mill_folder *f)
 		mill_diag_error(&f->diags, mill_source_whole(doc->source), "the manifest is empty");
 	else
 		f->component = mill_manifest_read(&r, doc->root, f->name, f->dir);
+	if (f->component && f->component->is_environment != f->environment)
+		mill_diag_error(&f->diags, f->component->mark, "category: environments, and only they, lie below environments/");
 }
 
 /* In the order of names: mill_model_find() halves. */
@@ -91,9 +125,11 @@ static void read_all(struct mill_loading *l)
 void mill_discover(struct mill_loading *l)
 {
 	size_t cap = 0;
-	list_folder(l, l->request->project, &cap);
-	if (!mill_streq(l->request->project, l->request->resources))
-		list_folder(l, l->request->resources, &cap);
+	for (size_t kind = 0; kind < MILL_ARRAY_LEN(kinds); kind++) {
+		list_folder(l, l->request->project, kind, &cap);
+		if (!mill_streq(l->request->project, l->request->resources))
+			list_folder(l, l->request->resources, kind, &cap);
+	}
 	if (l->n_folders)
 		qsort(l->folders, l->n_folders, sizeof(*l->folders), by_name);
 	l->names = MILL_ARENA_ARRAY(l->r.arena, l->n_folders, const char *);

@@ -145,10 +145,13 @@ static void split(struct mill_loading *l, const struct mill_node *node, struct i
 
 void mill_flavour_listed(struct mill_loading *l, struct mill_strv *ret)
 {
-	struct items listed = {0};
-	split(l, mill_node_get(mill_read_map(l->flavour, "project"), "flavour"), &listed);
-	for (size_t i = 0; i < listed.n; i++)
-		mill_strv_add(ret, listed.items[i].name);
+	static const char *const keys[] = {"flavour", "environments"};
+	for (size_t k = 0; k < MILL_ARRAY_LEN(keys); k++) {
+		struct items listed = {0};
+		split(l, mill_node_get(mill_read_map(l->flavour, "project"), keys[k]), &listed);
+		for (size_t i = 0; i < listed.n; i++)
+			mill_strv_add(ret, listed.items[i].name);
+	}
 }
 
 static void unknown_component(struct mill_loading *l, const struct item *item)
@@ -203,6 +206,22 @@ static void select_listed(struct mill_loading *l, const struct mill_node *projec
 		if (listed.n > 1)
 			mill_diag_warning(l->r.diags, listed.items[i].mark,
 					  "'all' already means every component");
+	}
+}
+
+/* Beside the components, also with `flavour: all`, which means none of them. */
+static void select_environments(struct mill_loading *l, const struct mill_node *project)
+{
+	struct items listed = {0};
+	split(l, mill_node_get(project, "environments"), &listed);
+	for (size_t i = 0; i < listed.n; i++) {
+		const struct mill_folder *f = mill_loading_folder(l, listed.items[i].name);
+		if (f && !f->environment)
+			mill_diag_hint(mill_diag_error(l->r.diags, listed.items[i].mark,
+						       "environments: '%s' is a component", listed.items[i].name),
+				       "data-mill environment list shows those there are");
+		else
+			select_one(l, &listed.items[i], "flavour");
 	}
 }
 
@@ -277,6 +296,7 @@ int mill_flavour_select(struct mill_loading *l, struct mill_error *err)
 		return rc;
 	m->selected = MILL_ARENA_ARRAY(&m->arena, l->n_folders, struct mill_component *);
 	select_listed(l, project);
+	select_environments(l, project);
 	read_use(l, project);
 	m->project.only = MILL_ARENA_ARRAY(&m->arena, count(q->components), const char *);
 	for (size_t i = 0; q->components && q->components[i]; i++) {

@@ -20,11 +20,12 @@ struct mill_model_private {
 };
 
 struct mill_folder { /* a component's folder, before its manifest is read */
-	const char *name, *dir;
+	const char *name, *dir, *file; /* component.yaml, or environment.yaml below environments/ */
 	struct mill_diags diags; /* of its manifest alone */
 	struct mill_component *component; /* NULL: not readable */
 	bool read;                        /* component and diags are there */
 	bool relevant;
+	bool environment;
 	bool listed;                      /* named by the flavour or -c, groups and stand-ins followed */
 };
 

@@ -23,6 +23,8 @@ static void read_identity(const struct mill_node *root, struct mill_component *c
 		c->tested = tested->text;
 	c->stands_in = mill_read_text(root, "stands_in", NULL);
 	c->alternative = mill_read_bool(root, "alternative", false);
+	c->is_environment = mill_streq(c->category, "environment");
+	c->gpu = mill_read_bool(root, "gpu", false);
 }
 
 static void read_targets(const struct mill_node *root, struct mill_component *c)
@@ -92,6 +94,7 @@ struct mill_component *mill_manifest_read(struct mill_reader *r, const struct mi
 	read_data_format(r, root, c);
 	mill_read_texts(r, root, "includes", &c->includes, &c->n_includes);
 	mill_read_texts(r, root, "default_for", &c->default_for, &c->n_default_for);
+	mill_read_texts(r, root, "kernels", &c->kernels, &c->n_kernels);
 	mill_read_texts(r, root, "collects", &c->collects, &c->n_collects);
 	mill_manifest_read_settings(r, mill_read_map(root, "settings"), c);
 	mill_manifest_read_parts(r, root, c);

@@ -8,6 +8,8 @@
 #include "model/read.h"
 
 /* Checks the tree against the table and reads it.  `folder` is the name its `name` must have. */
+/* The name of the manifest in a component's or an environment's folder. */
+const char *mill_manifest_file(const char *dir);
 struct mill_component *mill_manifest_read(struct mill_reader *r, const struct mill_node *root,
 					  const char *folder, const char *dir);
 

@@ -87,7 +87,7 @@ struct mill_component *mill_model_load_manifest(struct mill_model *m, const char
 	struct mill_loading l = {.m = m};
 	l.r = (struct mill_reader){
 		.arena = &m->arena, .diags = m->diags, .sources = &m->priv->sources, .strict = true};
-	_cleanup_free_ char *path = mill_path_join(dir, "component.yaml");
+	_cleanup_free_ char *path = mill_path_join(dir, mill_manifest_file(dir));
 	_cleanup_free_ char *absolute = mill_path_absolute(dir);
 	const size_t before = m->diags->n_errors;
 	struct mill_document *doc = mill_loading_document(&l, path, m->diags);

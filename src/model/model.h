@@ -154,6 +154,9 @@ struct mill_component {
 	const char *upstream_status, *upstream_note; /* NULL: maintained */
 	const char *tested;     /* NULL: yes; else why not */
 	bool native, kubernetes, alternative;
+	bool is_environment;    /* a data-science environment, of environments/ */
+	bool gpu;               /* of use only with a GPU */
+	const char **kernels; size_t n_kernels; /* of an environment */
 	const char *stands_in;  /* NULL: none */
 	const char **includes; size_t n_includes;
 	const char **default_for; size_t n_default_for;
@@ -253,6 +256,8 @@ struct mill_model_request {
 int mill_model_load(const struct mill_model_request *r, struct mill_diags *diags,
 		    struct mill_model **ret, struct mill_error *err);
 struct mill_model *mill_model_free(struct mill_model *m);
+/* What an environment is called here: scipy-notebook (Jupyter's image) is scipy, python_env python-env; owned. */
+char *mill_environment_name(const char *name);
 struct mill_component *mill_model_find(const struct mill_model *m, const char *name);
 /* One manifest alone, as `component validate` does; NULL with errors in diags. */
 struct mill_component *mill_model_load_manifest(struct mill_model *m, const char *name, const char *dir);

@@ -207,7 +207,7 @@ static size_t unknown_key(const struct mill_schema *s, const struct mill_pair *p
 	size_t n = key_names(s, names);
 	struct mill_diag *d = mill_diag_error(diags, pair->key_mark, "unknown key '%s' in %s",
 					      pair->key, what);
-	if (!mill_diag_suggest(d, pair->key, names, n) && n <= 12) {
+	if (!mill_diag_suggest(d, pair->key, names, n) && n <= 16) {
 		_cleanup_strbuf_ struct mill_strbuf list = MILL_STRBUF_INIT;
 		for (size_t i = 0; i < n; i++)
 			mill_strbuf_printf(&list, "%s%s", i ? ", " : "", names[i]);

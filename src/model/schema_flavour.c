@@ -45,6 +45,7 @@ static const struct mill_schema_key project_keys[] = {
 	{"k8s_namespace", &namespace_name, 0, "the platform's name; data-mill unless said"},
 	{"proxy_port", &mill_s_port, 0, "where the Kubernetes UI is proxied"},
 	{"flavour", &names, REQ, "components: a comma list, a YAML list, or all"},
+	{"environments", &names, 0, "data-science environments that are built beforehand"},
 	{"k8s_default_config", &mill_s_text, 0, "target file; -t overrides it"},
 	{"component_default_config", &mill_s_text, 0,
 	 "name of components' configuration files; config.yaml unless said"},

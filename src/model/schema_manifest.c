@@ -13,7 +13,7 @@ static bool match_when(const char *s)
 /* ---- vocabulary ---- */
 static const char *const categories[] = {"ingestion", "storage",     "versioning", "batch",    "streams",
 					 "monitoring", "exploration", "bi",         "tracking", "serving",
-					 "pipelines",  "support",     NULL};
+					 "pipelines",  "support",     "environment", NULL};
 static const char *const statuses[] = {"maintained", "frozen", "dead", NULL};
 static const char *const alphabets[] = {"alnum", "hex", "base64url", NULL};
 static const char *const setting_types[] = {"string", "int",      "number", "bool", "size",
@@ -396,6 +396,8 @@ static const struct mill_schema_key manifest_keys[] = {
 	{"stands_in", &mill_s_name, 0, "who takes its place natively"},
 	{"alternative", &mill_s_bool, 0, "left out of `all`"},
 	{"includes", &name_list, 0, "a group of components"},
+	{"kernels", &text_list, 0, "an environment's Jupyter kernels"},
+	{"gpu", &mill_s_bool, 0, "an environment that is of use only with a GPU"},
 	{"default_for", &capability_list, 0, "capabilities that it provides by default"},
 	{"provides", &provides, 0, "capability: {key: value}"},
 	{"environment", &environment, 0, "what users' code gets"},

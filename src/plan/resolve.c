@@ -120,7 +120,7 @@ static void expand_all(struct resolver *r, struct mill_map *into)
 	for (size_t i = 0; i < m->n_known; i++) {
 		struct mill_component *c = m->known[i];
 
-		if (!c->alternative && !is_pure_group(c))
+		if (!c->alternative && !c->is_environment && !is_pure_group(c))
 			expand(r, into, c, &m->project.mark, "flavour", true);
 	}
 	/* What the user chose as a provider is wanted, alternative or not. */

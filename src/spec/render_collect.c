@@ -75,6 +75,20 @@ static json_t *logs_of(struct mill_render *r, struct mill_rendered *rc)
 	return list;
 }
 
+/* An environment, for who lets people choose one; `path` is the PATH of its programs. */
+static void add_environment(struct mill_rendered *rc, json_t *exports)
+{
+	const struct mill_component *c = rc->component;
+	json_t *kernels = json_array();
+
+	for (size_t i = 0; i < c->n_kernels; i++)
+		json_array_append_new(kernels, json_string(c->kernels[i]));
+	json_object_set_new(exports, "environments",
+			    json_pack("[{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I}]", "name", c->name, "title", c->title,
+				      "summary", c->summary, "kernels", kernels, "gpu", (int)c->gpu, "store", rc->store, "hash",
+				      rc->key, "path", rc->path, "size", (json_int_t)c->size_installed));
+}
+
 /* {kind: [item, ..]}: what a component offers to collectors, also for its record. */
 json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 {
@@ -84,6 +98,8 @@ json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 
 	add_metrics(r, rc, o);
 	json_object_set_new(o, "logs", logs_of(r, rc));
+	if (c->is_environment && rc->store)
+		add_environment(rc, o);
 	for (size_t i = 0; i < c->n_exports; i++) {
 		const struct mill_export *e = &c->exports[i];
 		json_t *list = json_object_get(o, e->kind), *item = mill_scope_entries(&scope, e->values, e->n_values);

@@ -426,8 +426,24 @@ static int add_files(const char *platform, const char *folder, const char *name,
 	return 0;
 }
 
+/* Environments that were built by hand: <state>/environments/<name>/<key>. */
+static void add_environments(const struct mill_layout *l, struct mill_strv *ret)
+{
+	_cleanup_free_ char *dir = mill_path_join(l->state, "environments");
+	_cleanup_strv_ struct mill_strv names = {0};
+	(void)mill_list_dir(dir, &names, NULL);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *below = mill_path_join(dir, names.items[i]);
+		_cleanup_strv_ struct mill_strv keys = {0};
+		(void)mill_list_dir(below, &keys, NULL);
+		for (size_t k = 0; k < keys.n; k++)
+			mill_strv_add(ret, keys.items[k]);
+	}
+}
+
 int mill_ops_store_live(const struct mill_layout *l, struct mill_strv *ret_keys, struct mill_error *err)
 {
+	add_environments(l, ret_keys);
 	_cleanup_strv_ struct mill_strv platforms = {0};
 	int r = mill_list_dir(l->platforms, &platforms, err);
 	if (r == -ENOENT) {

@@ -103,6 +103,7 @@ static void read_provisions(struct mill_reader *r, const struct mill_node *map,
 		p->capability = pair->key;
 		p->mark = pair->key_mark;
 		p->user_key = mill_read_text(pair->value, "user", NULL);
+		p->user_suffix = mill_read_text(pair->value, "suffix", NULL);
 		p->password_key = mill_read_text(pair->value, "password", NULL);
 		read_hook(r, pair->value, 60 * MILL_SEC, &p->hook);
 	}

@@ -145,8 +145,8 @@ struct mill_metric { const char *service, *port, *secret; struct mill_template p
 /* An item that collectors of `kind` get. */
 struct mill_export { const char *kind; struct mill_entry *values; size_t n_values; struct mill_mark mark; };
 /* user_key and password_key (may be NULL) name the provides keys that the consumer's own user name
- * and generated password replace: s3's access_key and secret_key. */
-struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *password_key; struct mill_mark mark; };
+ * and generated password replace: s3's access_key and secret_key. user_suffix (may be NULL) follows its name and a dash. */
+struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *user_suffix, *password_key; struct mill_mark mark; };
 
 struct mill_component {
 	/* the manifest */

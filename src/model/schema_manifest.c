@@ -335,6 +335,7 @@ static const struct mill_schema_key provision_keys[] = {
 	{"hook", &mill_s_path, 0, "a Python file of the component's folder"},
 	{"timeout", &mill_s_duration, 0, "60s unless said"},
 	{"user", &mill_s_identifier, 0, "the key of `provides` that holds the consumer's own user name"},
+	{"suffix", &mill_s_name, 0, "what follows the consumer's name and a dash in its user name"},
 	{"password", &mill_s_identifier, 0, "the key of `provides` that holds the consumer's own password"},
 	{0}};
 static const struct mill_schema provision_map = {.type = MILL_T_OBJECT, .keys = provision_keys};

@@ -226,7 +226,9 @@ static json_t *own_credentials(struct mill_render *r, const struct mill_componen
 	json_t *credentials = json_object();
 
 	if (p->user_key)
-		json_object_set_new(credentials, p->user_key, json_string(consumer->name));
+		json_object_set_new(credentials, p->user_key,
+				    json_sprintf("%s%s%s", consumer->name, p->user_suffix ? "-" : "",
+						 p->user_suffix ? p->user_suffix : ""));
 	if (p->password_key) {
 		_cleanup_free_ char *name = mill_xasprintf("%s-password", capability);
 		_cleanup_free_ char *full = mill_xasprintf("%s/%s", consumer->name, name);

@@ -245,9 +245,18 @@ static void check_dir(const struct mill_scope *s, const struct mill_template_par
 {
 	static const char *const of_service[] = {"data", "config", "run", "tmp", "log", NULL};
 	static const char *const of_tool[] = {"data", "config", NULL};
-	if (!s->service && s->component->n_services)
-		mill_diag_error(s->r->diags, p->mark, "'%s.%s' belongs to a service: there is none here",
-				p->group, p->name);
+	const char *dot = strchr(p->name, '.');
+	if (!s->service && s->component->n_services && dot) {
+		/* dir.S.D: what people's code on this machine is told of; services share no folder */
+		struct mill_template_part of = *p;
+		if (!find_service(s, p, mill_arena_strndup(s->r->arena, p->name, (size_t)(dot - p->name))))
+			return;
+		of.name = dot + 1;
+		check_choice(s, &of, of_tool);
+	} else if (!s->service && s->component->n_services)
+		mill_diag_hint(mill_diag_error(s->r->diags, p->mark, "'%s.%s' belongs to a service: there is none here",
+					       p->group, p->name),
+			       "outside of a service write ${dir.SERVICE.%s}", p->name);
 	else
 		check_choice(s, p, s->service ? of_service : of_tool);
 }

@@ -181,7 +181,14 @@ static json_t *find_service(struct mill_scope *s, const char *name, enum mill_fo
 static json_t *find_dir(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
 	static const char *const known[] = {"data", "config", "run", "log"};
+	const char *dot = strchr(name, '.');
 
+	if (dot && !s->service) {
+		_cleanup_free_ char *service = mill_xasprintf("%s/services/%s.%.*s", s->r->platform->dir, s->c->component->name,
+							      (int)(dot - name), name);
+
+		return path(service, dot + 1);
+	}
 	if (mill_streq(name, "tmp"))
 		return path(s->folder, "run/tmp");
 	for (size_t i = 0; i < MILL_ARRAY_LEN(known); i++)

@@ -79,11 +79,11 @@ static int settle_store(struct mill_render *r, struct mill_rendered *rc, struct 
 	return 0;
 }
 
-static bool uses_tools(const struct mill_hook *h)
+static bool uses_tools(const struct mill_template *command, size_t n)
 {
-	for (size_t i = 0; i < h->n_command; i++)
-		for (size_t k = 0; k < h->command[i].n; k++)
-			if (mill_streq(h->command[i].parts[k].group, "tools"))
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < command[i].n; k++)
+			if (mill_streq(command[i].parts[k].group, "tools"))
 				return true;
 	return false;
 }
@@ -93,13 +93,16 @@ static bool component_uses_tools(const struct mill_component *c)
 	const struct mill_hook *hooks[] = {&c->smoke, &c->repo, &c->backup, &c->configure};
 
 	for (size_t i = 0; i < MILL_ARRAY_LEN(hooks); i++)
-		if (uses_tools(hooks[i]))
+		if (uses_tools(hooks[i]->command, hooks[i]->n_command))
 			return true;
 	for (size_t i = 0; i < c->n_provisions; i++)
-		if (uses_tools(&c->provisions[i].hook))
+		if (uses_tools(c->provisions[i].hook.command, c->provisions[i].hook.n_command))
 			return true;
 	for (size_t i = 0; i < c->n_tasks; i++)
-		if (uses_tools(&c->tasks[i].hook))
+		if (uses_tools(c->tasks[i].hook.command, c->tasks[i].hook.n_command))
+			return true;
+	for (size_t i = 0; i < c->n_services; i++)
+		if (uses_tools(c->services[i].command, c->services[i].n_command))
 			return true;
 	return false;
 }

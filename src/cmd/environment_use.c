@@ -205,7 +205,7 @@ int mill_environment_variables(struct mill_context *ctx, const struct mill_envir
 	_cleanup_free_ char *overlay = mill_xasprintf("%s/overlays/%s-%.*s", ctx->layout.state, e->component->name, HASH_SHOWN, e->key);
 	_cleanup_free_ char *r_library = mill_path_join(overlay, "R");
 	_cleanup_free_ char *python = mill_path_join(overlay, "python");
-	_cleanup_free_ char *search = mill_xasprintf("%s:%s/environments/_shared", python, ctx->layout.resources);
+	_cleanup_free_ char *search = mill_xasprintf("%s:%s/components/jupyterhub/context", python, ctx->layout.resources);
 	int r = mill_mkdir_p(r_library, 0755, err);
 
 	if (r == 0)

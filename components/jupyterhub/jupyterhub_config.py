@@ -1,0 +1,141 @@
+"""The hub: everything that varies comes from settings.json beside the lists of environments and variables."""
+
+import html
+import json
+import os
+import re
+import sys
+
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+
+with open(os.environ["HUB_SETTINGS"]) as file:
+    S = json.load(file)
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def read(name):
+    with open(os.path.join(S["config"], name)) as file:
+        return json.load(file)
+
+
+def seconds(duration):
+    return int(sum(float(n) * SECONDS[u] for n, u in re.findall(r"([\d.]+)(ms|s|m|h|d)", duration)))
+
+
+def gpu_seen():
+    return os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvidia0")
+
+
+def environments():
+    """Those of the flavour, each with why it cannot be picked (None: it can)."""
+    for e in read("environments.json"):
+        why = None
+        if not os.path.exists(e["store"] + "/.complete"):
+            why = "not built yet"
+        elif e["gpu"] and not gpu_seen():
+            why = "wants a GPU: none is seen"
+        yield e, why
+
+
+class EnvironmentSpawner(SimpleLocalProcessSpawner):
+    """A server in the environment that its user picked."""
+
+    def options_form(self, _):
+        rows, checked = [], " checked"
+        for e, why in environments():
+            size = f"{e['size'] / 2**30:.1f} GiB" if e["size"] >= 2**30 else f"{e['size'] / 2**20:.0f} MiB"
+            kernels = ", ".join(e["kernels"])
+            rows.append(
+                f'<div class="radio"><label><input type="radio" name="environment" value="{html.escape(e["name"])}"'
+                f'{" disabled" if why else checked}> <strong>{html.escape(e["title"])}</strong> '
+                f'<small class="text-muted">{html.escape(kernels)} &middot; {size}</small><br>'
+                f'{html.escape(e["summary"])}{f" <em>({html.escape(why)})</em>" if why else ""}</label></div>'
+            )
+            checked = checked if why else ""
+        return '<p class="lead">Which environment?</p>' + "\n".join(rows)
+
+    def options_from_form(self, form):
+        return {"environment": form.get("environment", ["base"])[0]}
+
+    @property
+    def environment_chosen(self):
+        wanted = self.user_options.get("environment", "base")
+        for e, why in environments():
+            if e["name"] == wanted:
+                if why:
+                    raise ValueError(f"environment {wanted}: {why}")
+                return e
+        raise ValueError(f"there is no environment {wanted} in this platform's flavour")
+
+    async def start(self):
+        chosen = self.environment_chosen
+        self.cmd = [chosen["store"] + "/bin/python", "-m", "jupyterhub.singleuser"]
+        self.notebook_dir = ""
+        os.makedirs(os.path.join(self.home_dir, "notebooks"), exist_ok=True)
+        return await super().start()
+
+    def get_env(self):
+        chosen, home = self.environment_chosen, self.home_dir
+        overlay = f"{home}/.overlays/{chosen['name']}-{chosen['hash'][:12]}"
+        for kind in ("python", "R"):
+            os.makedirs(f"{overlay}/{kind}", exist_ok=True)
+        return (
+            super().get_env()
+            | read("variables.json")
+            | {
+                "HOME": home,
+                "PATH": chosen["path"],
+                "VIRTUAL_ENV": chosen["store"],
+                "PYTHONPATH": f"{overlay}/python:{S['component']}/context",
+                "PIP_TARGET": f"{overlay}/python",
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+                "R_LIBS_USER": f"{overlay}/R",
+                "JUPYTER_PREFER_ENV_PATH": "1",
+                "MILL_ENVIRONMENT": chosen["name"],
+                "MILL_ENVIRONMENT_HASH": chosen["hash"],
+                "LANG": "C.UTF-8",
+            }
+        )
+
+
+c = get_config()  # noqa: F821
+c.JupyterHub.bind_url = S["proxy"]
+c.JupyterHub.hub_ip = S["bind"]
+c.JupyterHub.hub_port = S["hub_port"]
+c.JupyterHub.hub_connect_ip = S["bind"]
+c.JupyterHub.cookie_secret = bytes.fromhex(S["cookie"])
+c.JupyterHub.db_url = os.environ.get("HUB_DB") or f"sqlite:///{S['data']}/hub.sqlite"
+c.JupyterHub.upgrade_db = True
+c.JupyterHub.cleanup_servers = True
+c.JupyterHub.cleanup_proxy = False
+c.JupyterHub.active_server_limit = S["max_servers"]
+c.JupyterHub.authenticate_prometheus = False
+c.JupyterHub.log_level = "WARN"
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = S["proxy_api"]
+
+c.JupyterHub.authenticator_class = "shared-password"
+c.SharedPasswordAuthenticator.user_password = S["password"]
+c.SharedPasswordAuthenticator.admin_password = S["admin_password"]
+c.Authenticator.admin_users = {S["admin"]}
+c.Authenticator.allow_all = True
+c.Authenticator.username_pattern = r"[a-z][a-z0-9_-]{0,30}"
+
+c.JupyterHub.spawner_class = EnvironmentSpawner
+c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(S["data"], "home", "{username}")
+c.Spawner.ip = S["bind"]
+c.Spawner.start_timeout = 120
+c.Spawner.http_timeout = 120
+c.Spawner.env_keep = ["TZ", "DATA_MILL_SERVICE", "DATA_MILL_BOOT"]
+
+c.JupyterHub.services = [
+    {"name": "ops", "api_token": S["ops"]},
+    {
+        "name": "idle-culler",
+        "command": [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={seconds(S['idle_timeout'])}"],
+    },
+]
+c.JupyterHub.load_roles = [
+    {"name": "ops", "services": ["ops"], "scopes": ["admin:users", "admin:servers", "access:servers", "tokens"]},
+    {"name": "culler", "services": ["idle-culler"], "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]},
+]

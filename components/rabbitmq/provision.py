@@ -1,7 +1,7 @@
 """A user for a consumer, limited to what it asked for.
 
 amqp: `queues`, a comma list: durable queues that it may use, bound to amq.topic by their own names (or by `bind`, a routing key
-for all of them); `vhost`: one of its own, in which it may do anything. Queues and exchanges that begin with its name are its own.
+for all of them), or *: all queues and exchanges; `vhost`: one of its own, in which it may do anything. Queues and exchanges that begin with its name are its own.
 mqtt: `topics`, a comma list of MQTT filters (sensors/#) that it may publish to and subscribe; all of them when it names none.
 """
 
@@ -25,7 +25,10 @@ def names(key):
 def amqp():
     queues, vhost = names("queues"), parameters.get("vhost", "/")
     broker.user(user, password)
-    if vhost != "/":
+    if queues == ["*"]:
+        queues = []
+        broker.allow(user, vhost, ".*", ".*", ".*")
+    elif vhost != "/":
         broker.put("vhosts", vhost)
         broker.allow("admin", vhost, ".*", ".*", ".*")
         broker.allow(user, vhost, ".*", ".*", ".*")
@@ -37,7 +40,7 @@ def amqp():
         broker.put("queues", vhost, queue, durable=True)
         key = parameters.get("bind", queue)
         broker.call("POST", "bindings", vhost, "e", "amq.topic", "q", queue, routing_key=key)
-    return {"vhost": vhost, "queues": ",".join(queues)}, f"{', '.join(queues) or 'vhost ' + vhost} for {user}"
+    return {"vhost": vhost, "queues": ",".join(queues)}, f"{', '.join(queues) or 'the vhost ' + vhost} for {user}"
 
 
 def pattern(topic):

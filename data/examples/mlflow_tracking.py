@@ -1,6 +1,6 @@
 """Trains three models on digits from the lake, tracks them in MLflow, registers the best, and reads it back.
 
-    data-mill exec -- python3 mlflow_tracking.py        (needs mlflow, scikit-learn, pandas, pyarrow, s3fs)
+    data-mill notebook run mlflow_tracking.py --environment scipy        (component mlflow)
 
 No address, user or password: MLFLOW_TRACKING_* and AWS_* say them.
 """

@@ -1,6 +1,6 @@
 """Who is better, variant a or b?  500 people ask for digits, say whether the answer was right, and the report decides.
 
-    data-mill exec -- python3 serving_ab_test.py        (component seldon; needs requests, pandas, pyarrow, s3fs)
+    data-mill notebook run serving_ab_test.py --environment scipy        (component seldon)
 
 It serves bundled models until told otherwise; after mlflow_tracking.py, with these lines in the flavour, those of the registry:
     seldon: {model_a: "models:/digits@champion", model_b: "models:/digits@challenger"}

@@ -44,7 +44,7 @@ def allow_everything(admin, user):
     """All topics and groups, but not the cluster's own configuration."""
     for kind in (ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID):
         allow(admin, user, kind, "*")
-    for operation in (AclOperation.DESCRIBE, AclOperation.CREATE, AclOperation.IDEMPOTENT_WRITE):
+    for operation in (AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS, AclOperation.CREATE, AclOperation.IDEMPOTENT_WRITE):
         allow(admin, user, ResourceType.BROKER, "kafka-cluster", operation=operation)
 
 

@@ -43,5 +43,6 @@ print("right:", dict(collections.Counter(variant for variant, right in results i
 report = ask.get(f"{url}/report.json", timeout=30).json()
 for v in report["variants"]:
     low, high = v["interval"]
-    print(f"{v['variant']}  {v['model']:20} {v['requests']:5} requests, p95 {v['latency_ms']['p95']:6.1f} ms, reward {v['reward']:.3f} ({low:.3f} to {high:.3f})")
+    times, earns = v["latency_ms"], f"{v['reward']:.3f} ({low:.3f} to {high:.3f})"
+    print(f"{v['variant']}  {v['model']:20} {v['requests']:5} requests, p95 {times['p95']:6.1f} ms, reward {earns}")
 print(report["verdict"])

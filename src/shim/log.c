@@ -66,6 +66,11 @@ static int open_current(struct mill_shim_log *log)
 		close(fd);
 		return -EPERM;
 	}
+	/* As root: the services' group reads it (rsyslog ships logs), nobody but us writes. */
+	struct stat dir;
+	if (geteuid() == 0 && fstat(log->dir_fd, &dir) == 0 && (dir.st_gid != st.st_gid || (st.st_mode & 0777) != 0640) &&
+	    fchown(fd, (uid_t)-1, dir.st_gid) == 0)
+		(void)fchmod(fd, 0640);
 	log->fd = fd;
 	log->size = (uint64_t)st.st_size;
 	return 0;

@@ -145,14 +145,12 @@ static struct offer *offers(struct mill_render *r, size_t *ret_n)
 	return all;
 }
 
-static json_t *gather(const struct offer *all, size_t n, const char *kind, const char *collector)
+static json_t *gather(const struct offer *all, size_t n, const char *kind)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		/* a shipper that reads its own log would feed itself */
-		if (!mill_streq(kind, "logs") || !mill_streq(all[i].component, collector))
-			json_array_extend(list, json_object_get(all[i].exports, kind));
+		json_array_extend(list, json_object_get(all[i].exports, kind));
 	return list;
 }
 
@@ -175,7 +173,7 @@ void mill_render_collect(struct mill_render *r)
 					environment = mill_render_environment(r);
 				json_object_set(rc->collected, "environment", environment);
 			} else {
-				json_object_set_new(rc->collected, c->collects[k], gather(all, n, c->collects[k], c->name));
+				json_object_set_new(rc->collected, c->collects[k], gather(all, n, c->collects[k]));
 			}
 		}
 	}

@@ -1,0 +1,44 @@
+"""A service writes a line; ten seconds later at most the search engine finds it."""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from base64 import b64encode
+
+ask = json.load(sys.stdin)
+search, exporter = ask["requires"]["search"], ask["services"]["exporter"]
+word = uuid.uuid4().hex
+
+
+def get(url, **headers):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.read()
+
+
+login = {"Authorization": "Basic " + b64encode(f"{search['user']}:{search['password']}".encode()).decode()}
+began = time.monotonic()
+get(f"http://{exporter['host']}:{exporter['ports']['http']}/say/{word}")
+hits = []
+while not hits and time.monotonic() < began + 30:
+    time.sleep(0.3)
+    try:
+        answer = json.loads(get(f"{search['url']}/logs-*/_search?q=message:{word}", **login))
+    except urllib.error.HTTPError as error:
+        if error.code != 503:  # the day's index is just being made
+            raise
+        continue
+    hits = [h["_source"] for h in answer["hits"]["hits"]]
+took = time.monotonic() - began
+counted = get(f"http://{exporter['host']}:{exporter['ports']['http']}/metrics").decode()
+checks = [
+    {"name": "found within 10 s", "ok": bool(hits) and took <= 10, "detail": f"{took:.1f} s"},
+    {"name": "its fields", "ok": bool(hits) and (hits[0]["component"], hits[0]["service"], hits[0]["stream"]) == ("rsyslog", "exporter", "o")},
+    {"name": "once", "ok": len(hits) == 1, "detail": str(len(hits))},
+    {"name": "counted", "ok": 'rsyslog_submitted{name="' in counted},
+]
+failed = [c["name"] for c in checks if not c["ok"]]
+json.dump({"message": "failed: " + ", ".join(failed) if failed else f"a line is found after {took:.1f} s", "checks": checks}, sys.stdout)
+sys.exit(1 if failed else 0)

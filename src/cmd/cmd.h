@@ -32,6 +32,7 @@ enum mill_word {
 	MILL_WORD_FLAVOUR,
 	MILL_WORD_COMPONENT,
 	MILL_WORD_ENVIRONMENT,
+	MILL_WORD_DEMO,
 	MILL_WORD_SERVICE, /* a service or component of the platform */
 	MILL_WORD_PLATFORM,
 	MILL_WORD_TARGET,

@@ -9,7 +9,7 @@ extern const struct mill_command mill_cmd_up, mill_cmd_plan, mill_cmd_down, mill
 extern const struct mill_command mill_cmd_start, mill_cmd_stop, mill_cmd_restart, mill_cmd_logs,
 	mill_cmd_events, mill_cmd_open, mill_cmd_test;
 extern const struct mill_command mill_cmd_credentials, mill_cmd_env, mill_cmd_exec, mill_cmd_shell,
-	mill_cmd_data, mill_cmd_repo, mill_cmd_environment, mill_cmd_notebook;
+	mill_cmd_data, mill_cmd_repo, mill_cmd_environment, mill_cmd_notebook, mill_cmd_demo;
 extern const struct mill_command mill_cmd_install, mill_cmd_uninstall, mill_cmd_store;
 extern const struct mill_command mill_cmd_init, mill_cmd_validate, mill_cmd_graph, mill_cmd_flavour,
 	mill_cmd_component, mill_cmd_target;

@@ -91,7 +91,7 @@ static int put_programs(const struct installer *in)
 static int put_resources(const struct installer *in, const char *resources)
 {
 	static const char *const folders[] = {"components", "environments", "flavours", "k8s",
-					      "helm-charts", "registry",    "data"};
+					      "helm-charts", "registry",    "data",     "demos"};
 
 	for (size_t i = 0; i < MILL_ARRAY_LEN(folders); i++) {
 		_cleanup_free_ char *source = mill_path_join(resources, folders[i]);

@@ -85,6 +85,8 @@ void mill_words_list(enum mill_word word, struct mill_strv *ret)
 			add_components(base, "components", "component.yaml", &all);
 		if (word == MILL_WORD_ENVIRONMENT || word == MILL_WORD_COMPONENT)
 			add_components(base, "environments", "environment.yaml", &all);
+		if (word == MILL_WORD_DEMO)
+			add_components(base, "demos", "demo.yaml", &all);
 	}
 	mill_strv_sort(&all);
 	for (size_t i = 0; i < all.n; i++)

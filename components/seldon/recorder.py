@@ -64,8 +64,9 @@ def keep_records(records):
 
 
 def keep_feedback(said):
-    response = said.get("response") or {}
-    which = said.get("id") or response.get("id") or (response.get("meta") or {}).get("puid")
+    response = said.get("response") if isinstance(said.get("response"), dict) else {}
+    meta = response.get("meta") if isinstance(response.get("meta"), dict) else {}  # as Seldon Core 1 has it
+    which = said.get("id") or response.get("id") or meta.get("puid")
     reward = said.get("reward")
     if not isinstance(which, str) or isinstance(reward, bool) or not isinstance(reward, (int, float)) or not abs(reward) < 1e9:
         raise Refused(400, "feedback is {response: {id}, reward: a number, truth: anything}")
@@ -255,6 +256,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(why.status, {"error": str(why)})
         except ValueError as why:
             self.answer(400, {"error": str(why)})
+        except (sqlite3.Error, KeyError, TypeError) as why:
+            print(f"{self.command} {self.path}: {why!r}", flush=True)
+            self.answer(500, {"error": type(why).__name__})
 
     do_POST = do_GET
 

@@ -102,7 +102,7 @@ print(f"connector examples-{options.format}: running")
 
 # --- readings out of three made-up sensors, some of them broken
 good, bad = [], ["no JSON at all", '{"sensor": "sensor-000"}', '{"time": 5, "sensor": "sensor-001", "temperature_c": "warm"}']
-start = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+start = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(seconds=options.readings)
 for i in range(options.readings):
     at = (start + datetime.timedelta(seconds=i)).strftime("%Y-%m-%dT%H:%M:%SZ")
     reading = {"time": at, "sensor": f"sensor-{i % 3:03}", "temperature_c": 20 + i % 10 / 2, "humidity_pct": 60.0}

@@ -1,0 +1,10 @@
+"""People's own user: every key, no administration."""
+
+import json
+import sys
+
+import resp
+
+ask = json.load(sys.stdin)
+resp.set_user(resp.administrator(ask), ask["settings"]["user"], ask["secrets"]["password"], "*")
+json.dump({"message": f"user {ask['settings']['user']}"}, sys.stdout)

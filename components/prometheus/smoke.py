@@ -39,6 +39,11 @@ checks.append({"name": "alert rules are loaded", "ok": "ServiceDown" in rules, "
 with urllib.request.urlopen(f"{url}/graph", timeout=10) as page:
     checks.append({"name": "the page is served", "ok": b"<html" in page.read(4096).lower(), "detail": ""})
 
+if ask["requires"].get("alertmanager"):
+    with urllib.request.urlopen(f"{url}/api/v1/alertmanagers", timeout=10) as answer:
+        known = [a["url"] for a in json.load(answer)["data"]["activeAlertmanagers"]]
+    checks.append({"name": "alerts go to the Alertmanager", "ok": len(known) == 1, "detail": ", ".join(known)})
+
 failed = [c["name"] for c in checks if not c["ok"]]
 message = "failed: " + ", ".join(failed) if failed else f"{len(wanted)} targets up"
 json.dump({"message": message, "checks": checks}, sys.stdout)

@@ -56,7 +56,10 @@ def remove(session):
     path.getFileSystem(session.sparkContext._jsc.hadoopConfiguration()).delete(path, True)
 
 
-session = SparkSession.builder.appName("smoke").config("spark.ui.enabled", "false").config("spark.eventLog.enabled", "false").getOrCreate()
+quick = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # a short life is not worth an optimizer
+settings = {f"spark.{who}.extraJavaOptions": quick for who in ("driver", "executor")}
+settings |= {"spark.ui.enabled": "false", "spark.eventLog.enabled": "false"}
+session = SparkSession.builder.appName("smoke").config(map=settings).getOrCreate()
 try:
     on = session.sparkContext.master
     check("on the master", on == spark["master"], on)

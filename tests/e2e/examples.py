@@ -5,8 +5,18 @@ def in_environment(file, environment):
     return ["notebook", "run", f"data/examples/{file}", "--environment", environment]
 
 
+def by_python_of(variable, file):
+    return ["exec", "--", "sh", "-c", f'"${variable}" data/examples/{file}']
+
+
 EXAMPLES = [
     ("read_lake.py", "minio", in_environment("read_lake.py", "base")),
+    ("s3fs_lake.py", "minio", in_environment("s3fs_lake.py", "base")),
+    ("boto3_lake.py", "minio", in_environment("boto3_lake.py", "base")),
+    ("dvc_versions.sh", "minio, dvc", ["exec", "--", "data/examples/dvc_versions.sh"]),
+    ("dask_lake.py", "minio, dask", by_python_of("DASK_PYTHON", "dask_lake.py")),
+    ("pyspark_batch.py", "minio, spark", by_python_of("PYSPARK_PYTHON", "pyspark_batch.py")),
+    ("pyspark_streaming.py", "minio, kafka, spark", by_python_of("PYSPARK_PYTHON", "pyspark_streaming.py")),
     ("mlflow_tracking.py", "minio, mlflow", in_environment("mlflow_tracking.py", "scipy")),
     ("serving_ab_test.py", "minio, seldon", in_environment("serving_ab_test.py", "scipy")),
     ("keras_denoise.ipynb", "minio, mlflow", [*in_environment("keras_denoise.ipynb", "tensorflow"), "--output", "{output}"]),

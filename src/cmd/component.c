@@ -227,10 +227,7 @@ static int run_show(struct mill_invocation *inv, struct mill_error *err)
 	line("license", c->license);
 	line("homepage", c->homepage);
 	line("targets", targets_of(c));
-	if (c->tested && strcmp(c->tested, "no") != 0)
-		mill_outf("%-12s not tested here: %s\n", "tested", c->tested);
-	else
-		line("tested", c->tested ? c->tested : "yes");
+	line("tested", !c->tested ? "yes" : strcmp(c->tested, "no") == 0 ? "not tested here" : c->tested);
 	if (c->upstream_status)
 		mill_outf("%-12s %s%s%s\n", "upstream", c->upstream_status, c->upstream_note ? ": " : "",
 			  c->upstream_note ? c->upstream_note : "");

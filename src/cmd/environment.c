@@ -18,32 +18,37 @@ static char *kernels_of(const struct mill_component *c)
 	return mill_strbuf_steal(&b);
 }
 
-static int list_one(struct mill_context *ctx, const struct mill_component *c, struct mill_table *t, json_t *all,
-		    struct mill_error *err)
+/* One without a lock is listed, too: that is what is wrong with it. */
+static void list_one(struct mill_context *ctx, const struct mill_component *c, struct mill_table *t, json_t *all)
 {
 	_cleanup_free_ char *kernels = kernels_of(c);
+	_cleanup_error_ struct mill_error err = {0};
 	const char *why_not = mill_environment_unusable(c);
 	struct mill_environment e;
+	json_t *o, *names = json_array();
 	char size[32];
-	int r = mill_environment_of(ctx, c, &e, err);
 
-	if (r < 0)
-		return r;
+	if (mill_environment_of(ctx, c, &e, &err) < 0)
+		why_not = err.message;
 	mill_table_add(t, MILL_LOOK_NAME, c->name);
 	mill_table_add(t, MILL_LOOK_PLAIN, kernels);
 	mill_table_add(t, MILL_LOOK_PLAIN, c->size_installed ? mill_format_size(c->size_installed, size, sizeof(size)) : NULL);
-	mill_table_add(t, e.built ? MILL_LOOK_GOOD : MILL_LOOK_PLAIN, e.built ? "built" : why_not ? "no GPU" : "not built");
-	mill_table_addf(t, MILL_LOOK_DIM, "%.12s", e.key);
+	mill_table_add(t, e.built ? MILL_LOOK_GOOD : MILL_LOOK_PLAIN,
+		       e.built ? "built" : err.message ? "not locked" : why_not ? "no GPU" : "not built");
+	mill_table_addf(t, MILL_LOOK_DIM, "%.12s", e.key ? e.key : "-");
 	mill_table_add(t, MILL_LOOK_PLAIN, c->summary);
-	json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o, s:b, s:b, s:s?, s:s, s:s, s:I}", "name", c->name, "title",
-					     c->title, "summary", c->summary, "kernels", json_array(), "gpu", (int)c->gpu,
-					     "built", (int)e.built, "unusable", why_not, "hash", e.key, "path", e.dir, "size",
-					     (json_int_t)c->size_installed));
 	for (size_t i = 0; i < c->n_kernels; i++)
-		json_array_append_new(json_object_get(json_array_get(all, json_array_size(all) - 1), "kernels"),
-				      json_string(c->kernels[i]));
+		json_array_append_new(names, json_string(c->kernels[i]));
+	o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:b, s:b}", "name", c->name, "title", c->title, "summary", c->summary, "kernels",
+		      names, "gpu", (int)c->gpu, "built", (int)e.built, "available", (int)(why_not == NULL));
+	json_object_set_new(o, "why", why_not ? json_string(why_not) : json_null());
+	json_object_set_new(o, "extends", c->extends ? json_string(c->extends) : json_null());
+	json_object_set_new(o, "hash", e.key ? json_string(e.key) : json_null());
+	json_object_set_new(o, "path", e.dir ? json_string(e.dir) : json_null());
+	json_object_set_new(o, "folder", json_string(c->dir));
+	json_object_set_new(o, "size", json_integer((json_int_t)c->size_installed));
+	json_array_append_new(all, o);
 	mill_environment_release(&e);
-	return 0;
 }
 
 static int run_list(struct mill_invocation *inv, struct mill_error *err)
@@ -55,11 +60,11 @@ static int run_list(struct mill_invocation *inv, struct mill_error *err)
 	int r = mill_component_load_all(&ctx, err);
 
 	mill_table_init(&t, headers);
-	for (size_t i = 0; r == 0 && i < ctx.model->n_known; i++)
-		if (ctx.model->known[i]->is_environment)
-			r = list_one(&ctx, ctx.model->known[i], &t, all, err);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < ctx.model->n_known; i++)
+		if (ctx.model->known[i]->is_environment)
+			list_one(&ctx, ctx.model->known[i], &t, all);
 	if (inv->ui->json) {
 		_cleanup_free_ char *text = json_dumps(all, JSON_INDENT(2));
 
@@ -67,6 +72,57 @@ static int run_list(struct mill_invocation *inv, struct mill_error *err)
 	} else {
 		mill_table_show(&t, inv->ui);
 	}
+	return MILL_EXIT_OK;
+}
+
+/* ---- show ---- */
+
+static void show_steps(const json_t *steps)
+{
+	static const char *const lists[] = {"requirements", "packages", "artifacts"};
+	const json_t *step, *item;
+	size_t i, k;
+
+	json_array_foreach(steps, i, step)
+		for (size_t j = 0; j < MILL_ARRAY_LEN(lists); j++) {
+			const json_t *list = json_object_get(step, lists[j]);
+
+			if (json_is_array(list))
+				mill_outf("\n%s:\n", mill_json_get_string(step, "kind", ""));
+			json_array_foreach(list, k, item)
+				mill_outf("  %s\n", json_string_value(item));
+		}
+}
+
+static int run_show(struct mill_invocation *inv, struct mill_error *err)
+{
+	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
+	_cleanup_json_ json_t *one = json_array();
+	_cleanup_table_ struct mill_table unused = {0};
+	struct mill_environment e;
+	const char *why_not;
+	int r = mill_environment_find(&ctx, mill_arg(inv, 0), &e, err);
+
+	if (r < 0)
+		return r;
+	if (inv->ui->json) {
+		_cleanup_free_ char *text = NULL;
+
+		list_one(&ctx, e.component, &unused, one);
+		json_object_set(json_array_get(one, 0), "steps", json_object_get(e.recipe, "steps"));
+		text = json_dumps(json_array_get(one, 0), JSON_INDENT(2));
+		mill_outf("%s\n", text);
+	} else {
+		_cleanup_free_ char *kernels = kernels_of(e.component);
+
+		why_not = mill_environment_unusable(e.component);
+		mill_outf("%s: %s\nkernels  %s\nextends  %s\nhash     %s\nstate    %s%s%s\nfolder   %s\n", e.component->title,
+			  e.component->summary, kernels, e.component->extends ? e.component->extends : "-", e.key,
+			  e.built ? "built, " : "not built", e.built ? e.dir : why_not ? ": " : "", e.built || !why_not ? "" : why_not,
+			  e.component->dir);
+		show_steps(json_object_get(e.recipe, "steps"));
+	}
+	mill_environment_release(&e);
 	return MILL_EXIT_OK;
 }
 
@@ -140,6 +196,10 @@ static const struct mill_option build_options[] = {
 static const struct mill_command list = {
 	.name = "list", .summary = "environments, their kernels, size and whether they are built", .usage = "", .run = run_list,
 };
+static const struct mill_command show = {
+	.name = "show", .summary = "what an environment has, and where", .usage = "NAME[@HASH]",
+	.word = MILL_WORD_ENVIRONMENT, .min_args = 1, .max_args = 1, .run = run_show,
+};
 static const struct mill_command build = {
 	.name = "build", .summary = "build environments into the store", .usage = "NAME[@HASH]...",
 	.description = "Installs what an environment's lock names, byte for byte, unless the store has it. HASH is the beginning "
@@ -159,7 +219,7 @@ static const struct mill_command shell = {
 		       "your own for this environment, never into the store.",
 	.word = MILL_WORD_ENVIRONMENT, .min_args = 1, .max_args = 1, .run = run_shell,
 };
-static const struct mill_command *const subcommands[] = {&list, &build, &mill_cmd_environment_add, &remove_it, &shell, NULL};
+static const struct mill_command *const subcommands[] = {&list, &show, &build, &mill_cmd_environment_add, &remove_it, &shell, NULL};
 
 const struct mill_command mill_cmd_environment = {
 	.name = "environment",

@@ -1,6 +1,4 @@
 /* Finding, building and entering an environment. */
-#include <glob.h>
-
 #include "base/io.h"
 #include "base/json.h"
 #include "base/parse.h"
@@ -9,6 +7,7 @@
 #include "cmd/interrupt.h"
 #include "cmd/progress.h"
 #include "cmd/words.h"
+#include "plan/host.h"
 #include "runtime/native/install.h"
 #include "runtime/native/toolchain.h"
 
@@ -22,14 +21,7 @@ static char *kept_dir(const struct mill_context *ctx, const char *name, const ch
 
 const char *mill_environment_unusable(const struct mill_component *c)
 {
-	glob_t found = {0};
-	bool seen = false;
-
-	if (!c->gpu)
-		return NULL;
-	seen = access("/proc/driver/nvidia/version", F_OK) == 0 || glob("/dev/nvidia[0-9]*", 0, NULL, &found) == 0;
-	globfree(&found);
-	return seen ? NULL : "it wants a GPU, and none is seen (/proc/driver/nvidia, /dev/nvidia0)";
+	return !c->gpu || mill_gpu_seen() ? NULL : "it wants a GPU, and none is seen (/proc/driver/nvidia, /dev/nvidia0)";
 }
 
 static int unknown(const char *name, struct mill_error *err)
@@ -45,13 +37,14 @@ static int unknown(const char *name, struct mill_error *err)
 	return mill_error_hint(err, "data-mill environment list");
 }
 
-int mill_environment_of(struct mill_context *ctx, const struct mill_component *c, struct mill_environment *ret,
-			struct mill_error *err)
+/* Takes the recipe over. */
+static int of_recipe(struct mill_context *ctx, const struct mill_component *c, json_t *json, struct mill_environment *ret,
+		     struct mill_error *err)
 {
 	struct mill_recipe *recipe = NULL;
 	int r;
 
-	*ret = (struct mill_environment){.component = c, .recipe = mill_component_recipe(c)};
+	*ret = (struct mill_environment){.component = c, .recipe = json};
 	if (!ret->recipe)
 		return mill_fail_usage(err, "environment '%s' installs nothing", c->name);
 	r = mill_context_store(ctx, &ret->store, err);
@@ -69,13 +62,21 @@ int mill_environment_of(struct mill_context *ctx, const struct mill_component *c
 	return 0;
 }
 
-/* What was built under another lock: its manifest and locks were kept then. */
+int mill_environment_of(struct mill_context *ctx, const struct mill_component *c, struct mill_environment *ret,
+			struct mill_error *err)
+{
+	return of_recipe(ctx, c, mill_component_recipe(c), ret, err);
+}
+
+/* What was built under another lock: its manifest, recipe and locks were kept then (runtime/native/keep.c). */
 static int find_kept(struct mill_context *ctx, const struct mill_component *c, const char *hash,
 		     struct mill_environment *ret, struct mill_error *err)
 {
 	_cleanup_free_ char *dir = kept_dir(ctx, c->name, "");
 	_cleanup_strv_ struct mill_strv keys = {0};
+	int r;
 	const struct mill_component *kept;
+	json_t *recipe = NULL;
 
 	(void)mill_list_dir(dir, &keys, NULL);
 	for (size_t i = 0; i < keys.n; i++) {
@@ -87,7 +88,8 @@ static int find_kept(struct mill_context *ctx, const struct mill_component *c, c
 		kept = mill_model_load_manifest(ctx->model, c->name, path);
 		if (!kept)
 			return mill_fail(err, EBADMSG, "%s: its manifest cannot be read", path);
-		return mill_environment_of(ctx, kept, ret, err);
+		r = mill_recipe_load(path, &recipe, err);
+		return r < 0 ? r : of_recipe(ctx, kept, recipe, ret, err);
 	}
 	mill_fail_usage(err, "environment %s: neither the present lock nor one that was built here begins with %s", c->name, hash);
 	return mill_error_hint(err, "check out the commit that has that lock: data-mill environment build %s", c->name);
@@ -130,18 +132,6 @@ static void on_progress(void *arg, const struct mill_install_progress *p)
 	mill_view_status(arg, p->text ? p->text : mill_install_phase_name(p->phase), p->fraction);
 }
 
-static int keep(struct mill_context *ctx, const struct mill_environment *e, struct mill_error *err)
-{
-	_cleanup_free_ char *dir = kept_dir(ctx, e->component->name, e->key);
-	_cleanup_free_ char *parent = mill_path_dirname(dir);
-	int r;
-
-	if (mill_is_dir(dir) || mill_streq(dir, e->component->dir))
-		return 0;
-	r = mill_mkdir_p(parent, 0755, err);
-	return r < 0 ? r : mill_copy_tree(e->component->dir, dir, err);
-}
-
 int mill_environment_build(struct mill_context *ctx, struct mill_environment *e, struct mill_error *err)
 {
 	struct mill_install_options o = MILL_INSTALL_OPTIONS_INIT;
@@ -149,8 +139,6 @@ int mill_environment_build(struct mill_context *ctx, struct mill_environment *e,
 	struct mill_view *view;
 	int r;
 
-	if (e->built)
-		return keep(ctx, e, err);
 	if (mill_interrupt_fd(err) < 0)
 		return -err->code;
 	r = mill_recipe_from_json(e->recipe, &recipe, err);
@@ -161,14 +149,15 @@ int mill_environment_build(struct mill_context *ctx, struct mill_environment *e,
 	o.jobs = mill_opt_count(ctx->inv, "jobs", 0);
 	o.on_progress = on_progress;
 	o.arg = view;
-	mill_note(ctx->ui, "building environment %s ...", e->component->name);
+	if (!e->built)
+		mill_note(ctx->ui, "building environment %s ...", e->component->name);
 	r = mill_install(e->store, recipe, &o, NULL, err);
 	mill_view_free(view);
 	mill_recipe_free(recipe);
 	if (r < 0)
 		return r;
 	e->built = true;
-	return keep(ctx, e, err);
+	return 0;
 }
 
 /* ---- variables ---- */

@@ -67,6 +67,12 @@ static void check_step(struct mill_reader *r, const struct mill_component *c,
 		for (size_t j = 0; j < 2 && mill_streq(step->key, locks[i].kind); j++)
 			if (locks[i].files[j])
 				need_lock(r, c, step->key_mark, locks[i].files[j]);
+	const struct mill_node *from = mill_read_scalar(step->value, "from");
+	if (mill_streq(step->key, "files") && from && mill_path_is_inside(from->text)) {
+		_cleanup_free_ char *path = mill_path_join(c->dir, from->text);
+		if (!mill_is_dir(path))
+			mill_diag_error(r->diags, from->mark, "there is no folder '%s' in that of '%s'", from->text, c->name);
+	}
 	const char *binary = mill_read_text(step->value, "binary", NULL);
 	if (mill_streq(step->key, "go") && binary) {
 		_cleanup_free_ char *sum = mill_xasprintf("go/%s/go.sum", binary);

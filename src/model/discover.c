@@ -13,19 +13,6 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct mill_folder *)a)->name, ((const struct mill_folder *)b)->name);
 }
 
-char *mill_environment_name(const char *name)
-{
-	static const char suffix[] = "-notebook";
-	const size_t n = strlen(name), cut = mill_ends_with(name, suffix) ? strlen(suffix) : 0;
-	char *meant = mill_xstrndup(name, n - cut);
-	for (char *c = meant; *c; c++)
-		*c = (char)(*c == '_' ? '-' : *c);
-	if (!mill_streq(meant, "minimal"))
-		return meant;
-	free(meant);
-	return mill_xstrdup("base");
-}
-
 struct mill_folder *mill_loading_folder(const struct mill_loading *l, const char *name)
 {
 	struct mill_folder key = {.name = name}, *found;
@@ -110,8 +97,10 @@ static void collect_known(struct mill_loading *l)
 		struct mill_folder *f = &l->folders[i];
 		struct mill_reader r = l->r;
 		r.diags = &f->diags;
-		if (f->component)
-			mill_manifest_check(&r, m, f->component);
+		if (!f->component)
+			continue;
+		mill_environment_link(&r, m, f->component);
+		mill_manifest_check(&r, m, f->component);
 	}
 }
 
@@ -152,6 +141,12 @@ static void list(struct mill_loading *l, const char *name)
 		list(l, c->includes[i]);
 	if (c && c->stands_in)
 		list(l, c->stands_in);
+	if (c && c->extends)
+		list(l, c->extends);
+	for (size_t i = 0; c && i < c->n_collects; i++)
+		for (size_t k = 0; k < l->n_folders && mill_streq(c->collects[i], "environments"); k++)
+			if (l->folders[k].environment)
+				list(l, l->folders[k].name);
 }
 
 /* Who is bound is decided among the listed ones alone (plan/resolve.c), or it takes all to decide. */
@@ -231,6 +226,8 @@ static void mark_relevant(struct mill_loading *l, const char *name)
 		mark_relevant(l, c->includes[i]);
 	if (c->stands_in)
 		mark_relevant(l, c->stands_in);
+	if (c->extends)
+		mark_relevant(l, c->extends);
 	mark_relevant(l, mill_map_get(&l->m->project.use, name));
 	for (size_t i = 0; i < c->n_requires; i++)
 		if (!c->requires[i].optional)

@@ -25,6 +25,7 @@ static void read_identity(const struct mill_node *root, struct mill_component *c
 	c->alternative = mill_read_bool(root, "alternative", false);
 	c->is_environment = mill_streq(c->category, "environment");
 	c->gpu = mill_read_bool(root, "gpu", false);
+	c->extends = mill_read_text(root, "extends", NULL);
 }
 
 static void read_targets(const struct mill_node *root, struct mill_component *c)

@@ -34,6 +34,11 @@ void mill_manifest_check(struct mill_reader *r, const struct mill_model *m,
 /* Every template of the component, in its place: check.c and mill_model_check_bound(). */
 struct mill_scope;
 void mill_manifest_check_templates(const struct mill_scope *scope);
+/*
+ * Ties an environment to the one that it extends (environment.c); what is found wrong is an error at its place.
+ * All of `m` are read, or it and its bases.
+ */
+void mill_environment_link(struct mill_reader *r, const struct mill_model *m, struct mill_component *c);
 /* Locks and hook files (check_files.c). */
 void mill_manifest_check_files(struct mill_reader *r, const struct mill_component *c);
 

@@ -98,6 +98,7 @@ struct mill_component *mill_model_load_manifest(struct mill_model *m, const char
 		return NULL;
 	}
 	struct mill_component *c = mill_manifest_read(&l.r, doc->root, name, absolute);
+	mill_environment_link(&l.r, m, c);
 	mill_manifest_check(&l.r, m, c);
 	return m->diags->n_errors == before ? c : NULL;
 }

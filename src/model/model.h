@@ -157,6 +157,8 @@ struct mill_component {
 	bool is_environment;    /* a data-science environment, of environments/ */
 	bool gpu;               /* of use only with a GPU */
 	const char **kernels; size_t n_kernels; /* of an environment */
+	const char *extends;    /* the environment that it builds on; NULL: none */
+	struct mill_component *base; /* that one; NULL also when it is not known */
 	const char *stands_in;  /* NULL: none */
 	const char **includes; size_t n_includes;
 	const char **default_for; size_t n_default_for;

@@ -120,6 +120,7 @@ static const struct mill_schema data_format = {.type = MILL_T_OBJECT, .keys = da
 static const struct mill_schema text_list = {.type = MILL_T_LIST, .item = &mill_s_text, .max = 512};
 static const struct mill_schema nonempty_list = {.type = MILL_T_LIST, .item = &mill_s_text, .min = 1, .max = 512};
 static const struct mill_schema text_map = {.type = MILL_T_MAP, .item = &mill_s_text, .max = 256};
+static const struct mill_schema own_paths = {.type = MILL_T_LIST, .item = &mill_s_path, .max = 64};
 static const struct mill_schema text_or_list = {.type = MILL_T_UNION, .what = "text or a list of texts",
 	.scalar = &mill_s_text, .list = &text_list};
 static const struct mill_schema replace = {.type = MILL_T_UNION, .what = "{module: replacement} or a list of \"module => replacement\"",
@@ -158,6 +159,7 @@ static const struct mill_schema_key debian_keys[] = {
 	{"packages", &nonempty_list, REQ, "names; the lock has the closure"},
 	{"exclude", &text_list, 0, "packages of the closure to leave out"},
 	{"omit", &text_list, 0, "paths of the packages not to unpack"},
+	{"rewrite", &own_paths, 0, "texts whose absolute paths are to lead into the entry, where it has what they name"},
 	{"into", &mill_s_path, 0, "folder below the store entry"},
 	{0}};
 static const struct mill_schema_key sha256_arch_keys[] = {
@@ -176,12 +178,17 @@ static const struct mill_schema_key download_keys[] = {
 	{"binary", &mill_s_file_name, 0, "install the file as bin/<binary>"},
 	{"into", &mill_s_path, 0, "folder below the store entry"},
 	{0}};
+static const struct mill_schema_key files_keys[] = {
+	{"from", &mill_s_path, REQ, "a folder of the component, copied as it is; scripts (#!) can be run"},
+	{"into", &mill_s_path, 0, "folder below the store entry"},
+	{0}};
 static const struct mill_schema go = {.type = MILL_T_OBJECT, .keys = go_keys};
 static const struct mill_schema pip = {.type = MILL_T_OBJECT, .keys = pip_keys};
 static const struct mill_schema npm = {.type = MILL_T_OBJECT, .keys = npm_keys};
 static const struct mill_schema maven = {.type = MILL_T_OBJECT, .keys = maven_keys};
 static const struct mill_schema debian = {.type = MILL_T_OBJECT, .keys = debian_keys};
 static const struct mill_schema download = {.type = MILL_T_OBJECT, .keys = download_keys};
+static const struct mill_schema own_files = {.type = MILL_T_OBJECT, .keys = files_keys};
 static const struct mill_schema_key step_keys[] = {
 	{"go", &go, 0, "build a Go program"},
 	{"pip", &pip, 0, "a Python environment"},
@@ -189,6 +196,7 @@ static const struct mill_schema_key step_keys[] = {
 	{"maven", &maven, 0, "jars or archives of a Maven repository"},
 	{"debian", &debian, 0, "Debian packages, unpacked"},
 	{"download", &download, 0, "one file or archive by URL and hash"},
+	{"files", &own_files, 0, "files of the component's own folder"},
 	{0}};
 static const struct mill_schema step = {.type = MILL_T_OBJECT, .flags = MILL_S_ONE_KEY, .what = "an install step such as {pip: {...}}", .keys = step_keys};
 static const struct mill_schema step_list = {.type = MILL_T_LIST, .item = &step, .max = 32};
@@ -398,6 +406,7 @@ static const struct mill_schema_key manifest_keys[] = {
 	{"alternative", &mill_s_bool, 0, "left out of `all`"},
 	{"includes", &name_list, 0, "a group of components"},
 	{"kernels", &text_list, 0, "an environment's Jupyter kernels"},
+	{"extends", &mill_s_name, 0, "the environment whose install steps this one begins with"},
 	{"gpu", &mill_s_bool, 0, "an environment that is of use only with a GPU"},
 	{"default_for", &capability_list, 0, "capabilities that it provides by default"},
 	{"provides", &provides, 0, "capability: {key: value}"},

@@ -75,9 +75,14 @@ static void need_entry(struct mill_build *b, const char *key, struct mill_ids *b
 /* -s starts what is installed: false when something is missing. */
 static bool software(struct mill_build *b, struct mill_planned *c)
 {
+	const struct mill_component *comp = c->rendered->component;
 	const json_t *entry;
 	size_t i;
 
+	if (comp->gpu && !(b->host->has_gpu && b->host->has_gpu(b->host))) {
+		mill_build_note(b, "note", "%s: left out, it wants a GPU and this machine shows none", comp->name);
+		return false;
+	}
 	json_array_foreach(c->rendered->entries, i, entry)
 		if (b->o->start_only && !has(b, json_string_value(entry)))
 			return false;

@@ -167,6 +167,16 @@ static bool has_program(const struct mill_plan_host *h, const char *name)
 	return found != NULL;
 }
 
+bool mill_gpu_seen(void)
+{
+	return access("/proc/driver/nvidia/version", F_OK) == 0 || access("/dev/nvidia0", F_OK) == 0;
+}
+
+static bool has_gpu(const struct mill_plan_host *h)
+{
+	return mill_gpu_seen();
+}
+
 static uint64_t number_in(const char *path)
 {
 	_cleanup_free_ char *text = NULL;
@@ -208,6 +218,6 @@ void mill_plan_host_init(struct mill_plan_host *h, struct mill_platform *p)
 		.spec = read_spec, .applied = read_applied, .data = read_data, .record = read_record,
 		.secret_version = secret_version, .port = assign_port, .port_holder = port_holder,
 		.folder_digest = folder_digest, .file_digest = file_digest,
-		.disk = disk, .writable = writable, .has_program = has_program,
+		.disk = disk, .writable = writable, .has_program = has_program, .has_gpu = has_gpu,
 	};
 }

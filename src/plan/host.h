@@ -78,8 +78,11 @@ struct mill_plan_host {
 		    struct mill_error *err);
 	bool (*writable)(const struct mill_plan_host *h, const char *path); /* it, or its nearest parent */
 	bool (*has_program)(const struct mill_plan_host *h, const char *name); /* in PATH */
+	bool (*has_gpu)(const struct mill_plan_host *h); /* an NVIDIA one that programs can reach; NULL: none */
 };
 
+/* Whether this machine shows an NVIDIA GPU: its driver, or its device. */
+bool mill_gpu_seen(void);
 void mill_plan_host_init(struct mill_plan_host *h, struct mill_platform *p);
 
 #endif

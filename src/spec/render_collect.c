@@ -75,20 +75,6 @@ static json_t *logs_of(struct mill_render *r, struct mill_rendered *rc)
 	return list;
 }
 
-/* An environment, for who lets people choose one; `path` is the PATH of its programs. */
-static void add_environment(struct mill_rendered *rc, json_t *exports)
-{
-	const struct mill_component *c = rc->component;
-	json_t *kernels = json_array();
-
-	for (size_t i = 0; i < c->n_kernels; i++)
-		json_array_append_new(kernels, json_string(c->kernels[i]));
-	json_object_set_new(exports, "environments",
-			    json_pack("[{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I}]", "name", c->name, "title", c->title,
-				      "summary", c->summary, "kernels", kernels, "gpu", (int)c->gpu, "store", rc->store, "hash",
-				      rc->key, "path", rc->path, "size", (json_int_t)c->size_installed));
-}
-
 /* {kind: [item, ..]}: what a component offers to collectors, also for its record. */
 json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 {
@@ -98,8 +84,6 @@ json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 
 	add_metrics(r, rc, o);
 	json_object_set_new(o, "logs", logs_of(r, rc));
-	if (c->is_environment && rc->store)
-		add_environment(rc, o);
 	for (size_t i = 0; i < c->n_exports; i++) {
 		const struct mill_export *e = &c->exports[i];
 		json_t *list = json_object_get(o, e->kind), *item = mill_scope_entries(&scope, e->values, e->n_values);
@@ -154,6 +138,70 @@ static json_t *gather(const struct offer *all, size_t n, const char *kind)
 	return list;
 }
 
+/* ---- environments: all that are known, whether the flavour has them built or not ---- */
+
+/* PATH of its programs; NULL with `why` when it lacks a tool chain. */
+static char *environment_path(struct mill_render *r, const struct mill_component *c, const char *store, struct mill_error *why)
+{
+	struct mill_strbuf path = MILL_STRBUF_INIT;
+
+	mill_strbuf_printf(&path, "%s/bin:", store);
+	for (size_t i = 0; i < c->n_toolchains; i++) {
+		struct mill_toolchain_at at = {0};
+
+		if (!r->host->toolchain || r->host->toolchain(r->host->arg, c->toolchains[i], &at, why) < 0) {
+			mill_strbuf_release(&path);
+			return NULL;
+		}
+		mill_strbuf_printf(&path, "%s/bin:", at.dir);
+		free(at.dir);
+		free(at.key);
+		json_decref(at.recipe);
+	}
+	mill_strbuf_addstr(&path, "/usr/bin:/bin");
+	return mill_strbuf_steal(&path);
+}
+
+/*
+ * Whether it is built is not said: that changes without a plan, and who reads this would be told so each time.
+ * <store>/.complete is there once it is.
+ */
+static json_t *environment_item(struct mill_render *r, const struct mill_component *c)
+{
+	_cleanup_error_ struct mill_error why = {0};
+	_cleanup_json_ json_t *recipe = mill_component_recipe(c);
+	_cleanup_free_ char *key = NULL, *store = NULL, *path = NULL;
+	json_t *kernels = json_array(), *o;
+
+	for (size_t i = 0; i < c->n_kernels; i++)
+		json_array_append_new(kernels, json_string(c->kernels[i]));
+	if (!recipe || !r->host->store_key)
+		mill_fail(&why, ENOSYS, "there is nothing to install");
+	else if (r->host->store_key(r->host->arg, recipe, &key, &why) == 0) {
+		store = mill_xasprintf("%s/%s", r->host->store, key);
+		path = environment_path(r, c, store, &why);
+	}
+	if (!why.code && c->gpu && !(r->host->has_gpu && r->host->has_gpu(r->host)))
+		mill_fail(&why, ENODEV, "it wants a GPU, and this machine shows none");
+	o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:b, s:I}", "name", c->name, "title", c->title, "summary", c->summary, "kernels",
+		      kernels, "gpu", (int)c->gpu, "available", (int)(why.code == 0), "size", (json_int_t)c->size_installed);
+	json_object_set_new(o, "why", why.code ? json_string(why.message) : json_null());
+	json_object_set_new(o, "hash", json_string(key ? key : ""));
+	json_object_set_new(o, "store", json_string(store ? store : ""));
+	json_object_set_new(o, "path", json_string(path ? path : ""));
+	return o;
+}
+
+static json_t *environments(struct mill_render *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->model->n_known; i++) /* by name */
+		if (r->model->known[i]->is_environment)
+			json_array_append_new(list, environment_item(r, r->model->known[i]));
+	return list;
+}
+
 void mill_render_collect(struct mill_render *r)
 {
 	_cleanup_json_ json_t *environment = NULL;
@@ -172,6 +220,8 @@ void mill_render_collect(struct mill_render *r)
 				if (!environment)
 					environment = mill_render_environment(r);
 				json_object_set(rc->collected, "environment", environment);
+			} else if (mill_streq(c->collects[k], "environments")) {
+				json_object_set_new(rc->collected, "environments", environments(r));
 			} else {
 				json_object_set_new(rc->collected, c->collects[k], gather(all, n, c->collects[k]));
 			}

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/parse.h"
+#include "runtime/native/keep.h"
 #include "runtime/native/seal.h"
 #include "runtime/native/step.h"
 #include "runtime/native/symptom.h"
@@ -18,7 +19,7 @@ static int (*const installers[])(struct mill_step_ctx *x, struct mill_error *err
 	[MILL_STEP_GO] = mill_install_go,	      [MILL_STEP_PIP] = mill_install_pip,
 	[MILL_STEP_NPM] = mill_install_npm,	      [MILL_STEP_MAVEN] = mill_install_maven,
 	[MILL_STEP_DEBIAN] = mill_install_debian,     [MILL_STEP_DOWNLOAD] = mill_install_download,
-	[MILL_STEP_WHEEL] = mill_install_wheel,
+	[MILL_STEP_FILES] = mill_install_files,	      [MILL_STEP_WHEEL] = mill_install_wheel,
 };
 
 const char *mill_install_phase_name(enum mill_install_phase phase)
@@ -282,7 +283,7 @@ int mill_install(struct mill_store *s, const struct mill_recipe *r, const struct
 	snprintf(ret->key, sizeof(ret->key), "%s", key);
 	ret->existed = mill_store_has(s, key);
 	if (ret->existed)
-		return 0;
+		return mill_keep_environment(s, r, key, err);
 	if (s->read_only) {
 		mill_fail(err, EROFS, "%s: the store %s cannot be written", r->name, s->dir);
 		return mill_error_hint(err, "set DATA_MILL_STORE to a folder of your own, or have its owner run data-mill install");
@@ -300,5 +301,5 @@ int mill_install(struct mill_store *s, const struct mill_recipe *r, const struct
 			result = build_entry(&x, key, ret, err);
 	}
 	release(&x);
-	return result;
+	return result < 0 ? result : mill_keep_environment(s, r, key, err);
 }

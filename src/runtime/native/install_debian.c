@@ -154,5 +154,5 @@ int mill_install_debian(struct mill_step_ctx *x, struct mill_error *err)
 					    .max_ratio = 2000, .omit = (const char *const *)mill_strv_argv(&omit)};
 		r = mill_step_unpack(x, &u, err);
 	}
-	return r;
+	return r < 0 ? r : mill_step_rewrite(x, err);
 }

@@ -437,7 +437,8 @@ static void add_environments(const struct mill_layout *l, struct mill_strv *ret)
 		_cleanup_strv_ struct mill_strv keys = {0};
 		(void)mill_list_dir(below, &keys, NULL);
 		for (size_t k = 0; k < keys.n; k++)
-			mill_strv_add(ret, keys.items[k]);
+			if (keys.items[k][0] != '.')
+				mill_strv_add(ret, keys.items[k]);
 	}
 }
 

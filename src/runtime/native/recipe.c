@@ -13,14 +13,15 @@
 #define FORMAT_VERSION "data-mill store 1"
 static const char *const installer_version[] = {
 	[MILL_STEP_GO] = "1",	  [MILL_STEP_PIP] = "1",      [MILL_STEP_NPM] = "1",   [MILL_STEP_MAVEN] = "1",
-	[MILL_STEP_DEBIAN] = "1", [MILL_STEP_DOWNLOAD] = "1", [MILL_STEP_WHEEL] = "1",
+	[MILL_STEP_DEBIAN] = "1", [MILL_STEP_DOWNLOAD] = "1", [MILL_STEP_FILES] = "1", [MILL_STEP_WHEEL] = "1",
 };
 static const char *const kind_names[] = {
 	[MILL_STEP_GO] = "go",		  [MILL_STEP_PIP] = "pip",
 	[MILL_STEP_NPM] = "npm",	  [MILL_STEP_MAVEN] = "maven",
 	[MILL_STEP_DEBIAN] = "debian",	  [MILL_STEP_DOWNLOAD] = "download",
-	[MILL_STEP_WHEEL] = "wheel",
+	[MILL_STEP_FILES] = "files",	  [MILL_STEP_WHEEL] = "wheel",
 };
+enum { FILES_DEPTH_MAX = 12, FILES_MAX = 2000 };
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+_-"
 
 const char *mill_step_kind_name(enum mill_step_kind kind)
@@ -70,8 +71,27 @@ static bool plain_name(const char *s)
 	return *s && strspn(s, NAME_CHARS) == strlen(s) && s[0] != '-' && s[0] != '.';
 }
 
+/* Everything below a folder of the component's, in the order of names. */
+static void list_files(const char *dir, const char *below, unsigned depth, struct mill_strv *ret)
+{
+	_cleanup_free_ char *path = mill_path_join(dir, below);
+	_cleanup_strv_ struct mill_strv names = {0};
+	if (depth > FILES_DEPTH_MAX || ret->n > FILES_MAX || mill_list_dir(path, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *name = mill_path_join(below, names.items[i]);
+		_cleanup_free_ char *full = mill_path_join(dir, name);
+		if (names.items[i][0] == '.' || mill_streq(names.items[i], "__pycache__"))
+			continue;
+		if (mill_is_dir(full))
+			list_files(dir, name, depth + 1, ret);
+		else
+			mill_strv_add(ret, name);
+	}
+}
+
 /* The n-th step of a kind has a lock of its own: locks/pip.txt, locks/pip-2.txt. */
-static void name_locks(struct mill_step *s)
+static void name_locks(const struct mill_recipe *r, struct mill_step *s)
 {
 	char nth[16] = "";
 	if (s->nth > 1)
@@ -94,6 +114,9 @@ static void name_locks(struct mill_step *s)
 		s->lock = mill_xasprintf("locks/%s%s.txt", kind, nth);
 		mill_strv_add(&s->locks, s->lock);
 		break;
+	case MILL_STEP_FILES:
+		list_files(r->dir, mill_step_string(s, "from", ""), 0, &s->locks);
+		break;
 	case MILL_STEP_DOWNLOAD:
 	case MILL_STEP_WHEEL:
 		break;
@@ -115,6 +138,8 @@ static const char *required_key(enum mill_step_kind kind)
 		return "artifacts";
 	case MILL_STEP_DOWNLOAD:
 		return "url";
+	case MILL_STEP_FILES:
+		return "from";
 	case MILL_STEP_WHEEL:
 		return "package";
 	}
@@ -143,10 +168,12 @@ static int parse_step(struct mill_recipe *r, size_t i, const json_t *json, struc
 		return mill_fail_usage(err, "%s: step %zu (%s): '%s' is missing", r->name, i + 1, kind, key);
 	if (s->kind == MILL_STEP_GO && !plain_name(mill_step_string(s, "binary", "")))
 		return mill_fail_usage(err, "%s: step %zu (go): 'binary' must be a file name", r->name, i + 1);
+	if (s->kind == MILL_STEP_FILES && !mill_path_is_inside(mill_step_string(s, "from", "")))
+		return mill_fail_usage(err, "%s: step %zu: from: must be a folder of the component", r->name, i + 1);
 	s->nth = 1;
 	for (size_t j = 0; j < i; j++)
 		s->nth += r->steps[j].kind == s->kind;
-	name_locks(s);
+	name_locks(r, s);
 	return 0;
 }
 

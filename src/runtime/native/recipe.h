@@ -26,6 +26,7 @@ enum mill_step_kind {
 	MILL_STEP_MAVEN,
 	MILL_STEP_DEBIAN,
 	MILL_STEP_DOWNLOAD,
+	MILL_STEP_FILES, /* of the component's own folder */
 	MILL_STEP_WHEEL, /* tool chains only: a PyPI wheel, unpacked; not in manifests */
 };
 
@@ -34,8 +35,8 @@ struct mill_step {
 	const json_t *json;  /* borrowed from the recipe */
 	const char *into;    /* "" or a relative path inside the entry */
 	unsigned nth;        /* 1 for the first step of its kind, 2, .. */
-	char *lock;          /* below the component's folder: a file, or a folder with a slash at its end; NULL */
-	struct mill_strv locks; /* its files, relative to the component's folder */
+	char *lock;          /* NULL for downloads and files; else below the component's folder: a file, or a folder with a slash at its end; NULL */
+	struct mill_strv locks; /* its files, or those that are to be copied, relative to the component's folder */
 };
 
 struct mill_recipe {

@@ -12,7 +12,7 @@ static int (*const relockers[])(struct mill_step_ctx *x, struct mill_error *err)
 	[MILL_STEP_GO] = mill_relock_go,	 [MILL_STEP_PIP] = mill_relock_pip,
 	[MILL_STEP_NPM] = mill_relock_npm,	 [MILL_STEP_MAVEN] = mill_relock_maven,
 	[MILL_STEP_DEBIAN] = mill_relock_debian, [MILL_STEP_DOWNLOAD] = mill_relock_download,
-	[MILL_STEP_WHEEL] = NULL,
+	[MILL_STEP_FILES] = NULL,		 [MILL_STEP_WHEEL] = NULL,
 };
 
 char *mill_relock_path(const struct mill_step_ctx *x, size_t i)
@@ -55,6 +55,8 @@ static int make_locks(struct mill_step_ctx *x, struct mill_error *err)
 		x->index = i;
 		x->step = &x->recipe->steps[i];
 		const char *kind = mill_step_kind_name(x->step->kind);
+		if (x->step->kind == MILL_STEP_FILES)
+			continue; /* they are in the component's folder already */
 		if (!relockers[x->step->kind])
 			return mill_fail_usage(err, "a %s step has no lock", kind);
 		int r = install_wants(x, err);
@@ -76,7 +78,7 @@ static int publish(struct mill_step_ctx *x, struct mill_error *err)
 {
 	for (size_t i = 0; i < x->recipe->n_steps; i++) {
 		x->step = &x->recipe->steps[i];
-		for (size_t j = 0; j < x->step->locks.n; j++) {
+		for (size_t j = 0; j < x->step->locks.n && x->step->kind != MILL_STEP_FILES; j++) {
 			_cleanup_free_ char *from = mill_relock_path(x, j);
 			_cleanup_free_ char *to = mill_path_join(x->recipe->dir, x->step->locks.items[j]);
 			_cleanup_free_ char *dir = mill_path_dirname(to);

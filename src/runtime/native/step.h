@@ -41,7 +41,16 @@ int mill_install_npm(struct mill_step_ctx *x, struct mill_error *err);
 int mill_install_maven(struct mill_step_ctx *x, struct mill_error *err);
 int mill_install_debian(struct mill_step_ctx *x, struct mill_error *err);
 int mill_install_download(struct mill_step_ctx *x, struct mill_error *err);
+int mill_install_files(struct mill_step_ctx *x, struct mill_error *err);
 int mill_install_wheel(struct mill_step_ctx *x, struct mill_error *err);
+
+/*
+ * Makes the absolute paths of the step's `rewrite` files, texts below dest, lead into dest wherever it has what they
+ * name: for software that has its own place compiled in (install_files.c).
+ */
+int mill_step_rewrite(struct mill_step_ctx *x, struct mill_error *err);
+/* The text with each such path led into `root`. */
+void mill_rewrite_paths(const char *text, const char *root, struct mill_strbuf *out);
 
 /* ---- step.c ---- */
 /* A folder that the installers' user may write: made, 0755, his. */

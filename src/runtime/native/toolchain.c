@@ -312,6 +312,7 @@ void mill_step_toolchains(const struct mill_recipe *r, const struct mill_step *s
 		break;
 	case MILL_STEP_DEBIAN:
 	case MILL_STEP_DOWNLOAD:
+	case MILL_STEP_FILES:
 		break;
 	case MILL_STEP_WHEEL:
 		mill_strv_add(ret, "python");

@@ -6,7 +6,7 @@ import sys
 import story
 
 python = os.environ.get("DASK_PYTHON")
-if python and os.path.realpath(sys.executable) != os.path.realpath(python) and os.environ.get("DEMO_AGAIN") is None:
+if python and sys.executable != python and "DEMO_AGAIN" not in os.environ:
     os.environ["DEMO_AGAIN"] = "1"  # the workers' versions of everything
     os.environ.pop("PYTHONPATH", None)
     os.execv(python, [python, *sys.argv])
@@ -20,18 +20,18 @@ IN, OUT = f"{story.LAKE}/readings", f"{story.LAKE}/features"
 
 
 def build(path, out):
-    rows = pd.read_parquet(f"s3://{path}").sort_values("time")
+    rows = pd.read_parquet(f"s3://{path}", partitioning=None).sort_values("time")
     before = rows["temperature_c"].rolling(5, min_periods=1)
     rows["jump"] = (rows["temperature_c"] - before.median()).abs()
     rows["spread"] = before.std().fillna(0.0)
-    rows.to_parquet(f"s3://{out}/{os.path.basename(path)}", index=False)
+    rows.to_parquet(f"s3://{out}/{path.split("sensor=")[1].replace("/", "-")}", index=False)
     return len(rows)
 
 
 lake = s3fs.S3FileSystem()
 if lake.exists(OUT):
     lake.rm(OUT, recursive=True)
-files = [f for f in lake.ls(IN) if f.endswith(".parquet")]
+files = [f for f in lake.find(IN) if f.endswith(".parquet")]
 with Client(timeout="60s") as client:
     parts = dask.compute(*[dask.delayed(build)(f, OUT) for f in files])
     workers = len(client.scheduler_info()["workers"])

@@ -1,4 +1,4 @@
-"""A day of three sensors: half over MQTT, half over AMQP, some of it broken; Kafka Connect brings it to one topic, with a schema."""
+"""Yesterday, of six sensors: half over MQTT, half over AMQP, some of it broken; Kafka Connect brings it to one topic, with a schema."""
 
 import json
 import os
@@ -88,8 +88,8 @@ story.remake_topics(story.READINGS, story.DEAD, story.HOURS, story.CLEAN)
 keep("sensors-mqtt", "MqttSource", "MQTT", mqtt_topics="demo-mqtt/#")
 keep("sensors-amqp", "AmqpSource", "AMQP", queue="sensors-demo", vhost="${env:AMQP_VHOST}")
 
-rng = random.Random(7)
-rows = [generate.reading(rng, s, 1767225600 + i * EVERY, 0.0) for i in range(PER_SENSOR) for s in range(SENSORS)]
+rng, midnight = random.Random(7), int(time.time()) // 86400 * 86400 - 86400
+rows = [generate.reading(rng, s, midnight + i * EVERY, 0.0) for i in range(PER_SENSOR) for s in range(SENSORS)]
 payloads = [json.dumps(r) for r in rows]
 over_mqtt(payloads[0::2] + BAD[:3])
 over_amqp(payloads[1::2] + BAD[3:])

@@ -23,12 +23,12 @@ def remember(**facts):
 
 
 def done(message, **counts):
-    print(json.dumps({"message": message, "counts": counts}))
+    print(json.dumps({"message": message, "counts": counts}, default=int))
     sys.exit(0)
 
 
 def fail(message, **counts):
-    print(json.dumps({"message": message, "counts": counts}))
+    print(json.dumps({"message": message, "counts": counts}, default=int))
     sys.exit(1)
 
 

@@ -14,7 +14,7 @@ struct mill_component *mill_component_named(struct mill_context *ctx, const char
 char *mill_component_folder(const struct mill_context *ctx, const char *name, struct mill_error *err);
 
 /* Writes its locks anew; what it says goes to standard error. */
-int mill_component_relock(struct mill_context *ctx, const struct mill_component *c, struct mill_error *err);
+int mill_component_relock(struct mill_context *ctx, const struct mill_component *c, bool measure, struct mill_error *err);
 
 extern const struct mill_command mill_cmd_component_new, mill_cmd_component_validate,
 	mill_cmd_component_relock, mill_cmd_component_schema;

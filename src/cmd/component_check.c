@@ -107,7 +107,7 @@ static void on_progress(void *arg, const struct mill_install_progress *p)
 	mill_view_status(r->view, p->text ? p->text : mill_install_phase_name(p->phase), p->fraction);
 }
 
-int mill_component_relock(struct mill_context *ctx, const struct mill_component *c, struct mill_error *err)
+int mill_component_relock(struct mill_context *ctx, const struct mill_component *c, bool measure, struct mill_error *err)
 {
 	struct mill_store *store = NULL;
 	_cleanup_json_ json_t *json = mill_component_recipe(c);
@@ -134,7 +134,7 @@ int mill_component_relock(struct mill_context *ctx, const struct mill_component 
 	o.on_progress = on_progress;
 	o.arg = &state;
 	mill_note(ctx->ui, "%s: locking ...", c->name);
-	r = mill_relock(store, recipe, &o, mill_opt_on(ctx->inv, "measure"), err);
+	r = mill_relock(store, recipe, &o, measure, err);
 	mill_view_free(state.view);
 	mill_recipe_free(recipe);
 	mill_store_close(store);
@@ -160,7 +160,7 @@ static int run_relock(struct mill_invocation *inv, struct mill_error *err)
 		if (!mill_component_named(&ctx, names.items[i], err))
 			return -EINVAL;
 	for (size_t i = 0; i < names.n && r == 0; i++)
-		r = mill_component_relock(&ctx, mill_model_find(ctx.model, names.items[i]), err);
+		r = mill_component_relock(&ctx, mill_model_find(ctx.model, names.items[i]), mill_opt_on(inv, "measure"), err);
 	return mill_context_end(&ctx, r, err);
 }
 

@@ -76,10 +76,11 @@ static int run_exec(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
 	_cleanup_json_ json_t *env = NULL;
-	int r = load(&ctx, &env, err);
+	int r;
 
-	if (r == 0 && mill_opt(inv, "environment"))
+	if (mill_opt(inv, "environment")) /* also without a platform */
 		return mill_environment_become(&ctx, mill_opt(inv, "environment"), &inv->args, err);
+	r = load(&ctx, &env, err);
 	return r < 0 ? r : mill_context_become(&ctx, &inv->args, env);
 }
 

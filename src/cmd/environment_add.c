@@ -91,7 +91,7 @@ static int add(struct mill_context *ctx, const struct mill_component *c, struct 
 	if (r == 0) {
 		const struct mill_component *changed = mill_model_load_manifest(ctx->model, c->name, dir);
 
-		r = changed ? mill_component_relock(ctx, changed, err) : mill_fail_usage(err, "%s does not load any more", path);
+		r = changed ? mill_component_relock(ctx, changed, false, err) : mill_fail_usage(err, "%s does not load any more", path);
 	}
 	if (r < 0 && before)
 		(void)mill_write_file(path, before, len, 0644, MILL_WRITE_DURABLE, NULL);

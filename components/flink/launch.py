@@ -89,12 +89,13 @@ def divide_memory():
         return [f"-Xmx{MEMORY - metaspace - native}m", f"-XX:MaxMetaspaceSize={metaspace}m"], {}
     metaspace, native = 192, 128
     rest = MEMORY - metaspace - native
-    network, managed, direct = max(32, rest // 10), max(64, rest // 6), 64
+    network, managed, direct = max(32, rest // 10), max(64, rest // 6), 96
     heap = rest - network - managed - direct
     sizes = {
         "framework.heap.size": 64,
         "task.heap.size": heap - 64,
         "framework.off-heap.size": direct,
+        "framework.off-heap.batch-shuffle.size": 32,
         "task.off-heap.size": 0,
         "network.min": network,
         "network.max": network,

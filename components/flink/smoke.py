@@ -1,4 +1,4 @@
-"""Proves that SQL given to the gateway runs: from Kafka to Kafka where there is one, else to a file in the lake."""
+"""Proves that SQL given to the gateway runs: from Kafka to Kafka where there is one, and to files in the lake."""
 
 import json
 import sys
@@ -91,7 +91,7 @@ def into_the_lake(gateway, s3):
     try:
         gateway.run("SET 'execution.runtime-mode' = 'batch'")
         job = gateway.run("INSERT INTO lake SELECT MOD(n, 3), n FROM numbers")[0][0]
-        check("job", (state := finish(job)) == "FINISHED", state)
+        check("batch job", (state := finish(job)) == "FINISHED", state)
         got = gateway.run("SELECT COUNT(*), SUM(n) FROM lake")[-1]
         check("rows in the lake", got == [COUNT, sum(range(COUNT))], got)
     finally:
@@ -119,8 +119,7 @@ gateway = sql.Gateway(flink["sql_gateway"], flink["user"], flink["password"])
 try:
     if ask["requires"].get("kafka"):
         through_kafka(gateway, ask["requires"]["kafka"])
-    else:
-        into_the_lake(gateway, ask["requires"]["s3"])
+    into_the_lake(gateway, ask["requires"]["s3"])
 except (RuntimeError, TimeoutError) as error:
     check("SQL", False, error)
 finally:

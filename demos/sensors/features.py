@@ -24,7 +24,8 @@ def build(path, out):
     before = rows["temperature_c"].rolling(5, min_periods=1)
     rows["jump"] = (rows["temperature_c"] - before.median()).abs()
     rows["spread"] = before.std().fillna(0.0)
-    rows.to_parquet(f"s3://{out}/{path.split("sensor=")[1].replace("/", "-")}", index=False)
+    name = path.split("sensor=")[1].replace("/", "-")
+    rows.to_parquet(f"s3://{out}/{name}", index=False)
     return len(rows)
 
 

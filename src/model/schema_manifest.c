@@ -171,7 +171,7 @@ static const struct mill_schema sha256_any = {.type = MILL_T_UNION, .what = "a S
 	.scalar = &sha256, .map = &sha256_arch};
 static const struct mill_schema_key download_keys[] = {
 	{"url", &mill_s_text, REQ, "with ${arch} where that differs"},
-	{"sha256", &sha256_any, REQ, "of what is downloaded"},
+	{"sha256", &sha256_any, 0, "of what is downloaded; without one it is not installed, and `component relock` says it"},
 	{"size", &mill_s_size, 0, "of the download"},
 	{"unpack", &mill_s_bool, 0, "unpack the archive (true unless said)"},
 	{"strip", &count, 0, "leading path parts to drop"},

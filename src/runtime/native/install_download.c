@@ -70,8 +70,10 @@ int mill_install_download(struct mill_step_ctx *x, struct mill_error *err)
 	int r = size_limit(x->step->json, &size, err);
 	if (r < 0)
 		return r;
-	if (!hex_digest(sha256))
-		return mill_fail_usage(err, "no sha256 for %s", mill_machine_arch());
+	if (!hex_digest(sha256)) {
+		mill_fail_usage(err, "its manifest has no sha256 of %s", url);
+		return mill_error_hint(err, "data-mill component relock fetches it and says it; compare that with the vendor's");
+	}
 	_cleanup_free_ char *cache = mill_step_cache(x, "downloads", err);
 	if (!cache)
 		return -err->code;

@@ -116,16 +116,38 @@ static json_t *not_run(const char *component, const struct mill_error *e)
 			 e->hint ? e->hint : "`data-mill up` installs what is missing");
 }
 
-static int test_one(const struct mill_context *ctx, const char *component, struct tally *t,
+/* Asking what does not run would only wait for a timeout; NULL: all of it runs. */
+static json_t *not_running(const json_t *status, const char *component)
+{
+	const json_t *c, *s;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(status, "components"), i, c)
+		json_array_foreach(json_object_get(c, "services"), k, s) {
+			const char *state = mill_json_get_string(s, "state", "");
+			_cleanup_free_ char *message = NULL;
+
+			if (!mill_streq(mill_json_get_string(c, "name", ""), component) || mill_streq(state, "ready"))
+				continue;
+			message = mill_xasprintf("%s is %s", mill_json_get_string(s, "id", "?"), state);
+			return json_pack("{s:s, s:s, s:s, s:s, s:s}", "component", component, "hook", "smoke", "result", "failed",
+					 "message", message, "next", "`data-mill up` starts it, `data-mill logs` says why it is not there");
+		}
+	return NULL;
+}
+
+static int test_one(const struct mill_context *ctx, const char *component, const json_t *status, struct tally *t,
 		    struct mill_error *err)
 {
-	json_t *result = NULL;
+	json_t *result = not_running(status, component);
 	const char *word;
 	int r;
 
-	if (!mill_ops_has_hook(ctx->native, component, "smoke"))
+	if (!mill_ops_has_hook(ctx->native, component, "smoke")) {
+		json_decref(result);
 		return 0;
-	r = mill_ops_hook(ctx->native, component, "smoke", NULL, mill_interrupt_fd(NULL), &result, err);
+	}
+	r = result ? 0 : mill_ops_hook(ctx->native, component, "smoke", NULL, mill_interrupt_fd(NULL), &result, err);
 	if (r == -ECANCELED)
 		return r;
 	if (r < 0) {
@@ -156,7 +178,7 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
 	_cleanup_strv_ struct mill_strv names = {0}, components = {0};
-	_cleanup_json_ json_t *tests = json_array();
+	_cleanup_json_ json_t *tests = json_array(), *status = NULL;
 	struct tally t = {.tests = tests};
 	int r = mill_context_platform(&ctx, err);
 
@@ -168,8 +190,10 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	r = choose(&ctx, &names, &components, err);
 	if (r == 0)
 		r = mill_interrupt_fd(err) < 0 ? -err->code : 0;
+	if (r == 0)
+		r = mill_ops_status(ctx.native, false, &status, err);
 	for (size_t i = 0; i < components.n && r == 0; i++)
-		r = test_one(&ctx, components.items[i], &t, err);
+		r = test_one(&ctx, components.items[i], status, &t, err);
 	if (r < 0)
 		return mill_context_end(&ctx, r, err);
 	if (inv->ui->json)

@@ -1,0 +1,150 @@
+"""Everything at once: `up -f default`, every smoke test, the examples, the demo, and what must hold of a whole platform.
+
+What is not tested here (its software is on no registry) may fail alone; everything else must be ready.  MILL_TEST_LONG=1 adds
+what takes minutes more: Spark's and TensorFlow's examples.
+"""
+
+import json
+import os
+import re
+import socket
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from examples import EXAMPLES
+
+from conftest import ROOT, Mill
+
+pytestmark = pytest.mark.timeout(3600)
+LONG = os.environ.get("MILL_TEST_LONG") == "1"
+# an interpreter or an environment of gigabytes
+SLOW = {"pyspark_batch.py", "pyspark_streaming.py", "keras_denoise.ipynb"}
+
+
+@pytest.fixture(scope="module")
+def platform():
+    m = Mill(tempfile.mkdtemp(prefix="mill-"))
+    m.up = m.run("up", "-f", "default", check=False, timeout=3000)
+    print(m.up.err[-3000:])
+    yield m
+    m.clean()
+
+
+def untested(mill):
+    return {c["name"] for c in mill.run("component", "list", "--json").json if not c["tested"]}
+
+
+def services(mill):
+    return mill.run("status", "--json").json["services"]
+
+
+def listeners(pids):
+    """(pid, address, port) of TCP sockets that these processes listen on."""
+    inodes = {}
+    for pid in pids:
+        try:
+            for fd in Path(f"/proc/{pid}/fd").iterdir():
+                link = os.readlink(fd)
+                if link.startswith("socket:["):
+                    inodes[link[8:-1]] = pid
+        except OSError:
+            continue
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            address, port = words[1].split(":")
+            if words[3] == "0A" and words[9] in inodes:
+                raw = b"".join(struct.pack("<I", int(address[i : i + 8], 16)) for i in range(0, len(address), 8))
+                yield inodes[words[9]], socket.inet_ntop(family, raw), int(port, 16)
+
+
+def test_everything_that_can_be_had_is_ready(platform):
+    down = {s["component"] for s in services(platform) if s["state"] != "ready"}
+    assert down <= untested(platform), platform.up
+    assert platform.up.code == (1 if down else 0)
+    for name in down:
+        assert f"install {name}" in platform.up.err or name in platform.up.err
+    assert re.search(r"took .*longest chain .*processor time", platform.up.err)
+
+
+def test_every_smoke_test(platform):
+    result = platform.run("test", "--json", "-q", check=False, timeout=2400)
+    tests = {t["component"]: t for t in result.json["tests"]}
+    bad = {n: (t["message"], [c for c in t.get("checks", []) if not c["ok"]]) for n, t in tests.items() if not t["ok"]}
+    assert set(bad) <= untested(platform), json.dumps(bad, indent=1)
+    assert len(tests) - len(bad) >= 24
+    print(json.dumps({n: t["elapsed_ms"] for n, t in tests.items()}))
+
+
+def test_nothing_listens_outside_this_machine(platform):
+    pids = [pid for pid, _ in platform.processes()]
+    found = list(listeners(pids))
+    assert len(found) > 40
+    loopback = re.compile(r"^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$")
+    assert not [f for f in found if not loopback.match(f[1])]
+
+
+def test_no_secret_in_any_command_line(platform):
+    secrets = set()
+    for c in platform.run("credentials", "--json").json:
+        secrets |= {v for v in c["secrets"].values() if len(v) >= 16}
+    assert len(secrets) > 40
+    for pid, command in platform.processes():
+        assert not [s for s in secrets if s in command], (pid, command.split()[0])
+
+
+def test_ports_without_a_password_are_listed(platform):
+    said = platform.run("credentials").out
+    assert "NO PASSWORD" in said and "prometheus.server" in said
+    for c in platform.run("credentials", "--json").json:
+        for port in c.get("open", []):
+            assert len(port["why"]) > 5
+
+
+def test_a_second_up_changes_nothing(platform):
+    before = {s["id"]: s.get("pid") for s in services(platform)}
+    plan = platform.run("plan", "-f", "default", "--json", check=False).json
+    tried = {a["component"] for a in plan["actions"]}
+    assert tried <= untested(platform), plan["actions"]
+    assert {s["id"]: s.get("pid") for s in services(platform)} == before
+
+
+@pytest.mark.parametrize("file, needs, arguments", EXAMPLES, ids=[e[0] for e in EXAMPLES])
+def test_examples(platform, file, needs, arguments, tmp_path):
+    if file in SLOW and not LONG:
+        pytest.skip("takes minutes: MILL_TEST_LONG=1")
+    arguments = [a.format(output=tmp_path / "out.ipynb") if "{output}" in a else a for a in arguments]
+    env = {"DATA_MILL": str(platform.program)}
+    result = platform.run(*arguments, check=False, timeout=900, env=env, cwd=ROOT)
+    assert result.code == 0, result
+
+
+def test_a_killed_service_comes_back_and_its_neighbours_stay(platform):
+    """Those that others depend on: each is killed, alone, while the rest runs."""
+    for name in ("postgres.server", "minio.server", "kafka.broker"):
+        before = {s["id"]: s["pid"] for s in services(platform) if s["state"] == "ready"}
+        os.kill(before[name], 9)
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline:
+            now = {s["id"]: s for s in services(platform)}
+            if now[name]["state"] == "ready" and now[name]["pid"] != before[name]:
+                break
+            time.sleep(0.5)
+        assert now[name]["state"] == "ready", now[name]
+    result = platform.run("test", "postgres", "minio", "kafka", "mlflow", "--json", "-q", check=False, timeout=900)
+    assert all(t["ok"] for t in result.json["tests"]), result
+
+
+def test_the_story(platform):
+    result = platform.run("demo", "sensors", "--json", check=False, timeout=2400)
+    assert result.code == 0, result
+
+
+def test_down_leaves_nothing_running_and_destroy_nothing_at_all(platform):
+    platform.run("down", timeout=600)
+    assert platform.processes() == []
+    platform.run("destroy", "--yes", "--delete-data", timeout=600)
+    assert not platform.platforms()

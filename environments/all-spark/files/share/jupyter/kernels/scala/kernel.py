@@ -20,7 +20,7 @@ from ipykernel.kernelbase import Kernel
 
 FAILED = re.compile(r"^(\S+:\d+: error: |error: |[\w.$]+(Exception|Error)\b)", re.MULTILINE)
 NOISE = re.compile(r"^(Pasting file .*\.\.\.|scala> ?|     \| ?)$")
-START_SECONDS = 600
+START_SECONDS = 180
 
 
 class Shell:
@@ -34,9 +34,7 @@ class Shell:
             os.path.join(home, "bin", "spark-submit"),
             "--class=org.apache.spark.repl.Main",
             "--name=Scala notebook",
-            "--master=local[*]",
             "--conf=spark.ui.enabled=false",
-            "--conf=spark.ui.showConsoleProgress=false",
             "--conf=spark.driver.bindAddress=127.0.0.1",
             "--conf=spark.driver.host=127.0.0.1",
             "spark-shell",
@@ -67,7 +65,7 @@ class Shell:
 
     def run(self, code, on_line, seconds=None):
         """Runs a cell; its whole output.  Raises EOFError when the JVM is gone."""
-        mark, said, blank = f"mill-{uuid.uuid4().hex}", [], 0
+        mark, said = f"mill-{uuid.uuid4().hex}", []
         if code.strip():
             path = os.path.join(self.folder, f"cell-{mark}.scala")
             with open(path, "w") as file:
@@ -83,15 +81,9 @@ class Shell:
             line = re.sub(r"^(scala> )+", "", line)
             if line.rstrip() == mark:
                 return "".join(said)
-            if NOISE.match(line.rstrip("\n")):
-                continue
-            if not line.strip():  # the shell's own around what a cell prints
-                blank += bool(said)
-                continue
-            line = "\n" * blank + line
-            blank = 0
-            said.append(line)
-            on_line(line)
+            if not NOISE.match(line.rstrip("\n")):
+                said.append(line)
+                on_line(line)
 
     def interrupt(self):
         os.killpg(self.process.pid, signal.SIGINT)

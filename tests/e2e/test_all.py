@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import browser
 import pytest
 from examples import EXAMPLES
 
@@ -120,6 +121,20 @@ def test_examples(platform, file, needs, arguments, tmp_path):
     env = {"DATA_MILL": str(platform.program)}
     result = platform.run(*arguments, check=False, timeout=900, env=env, cwd=ROOT)
     assert result.code == 0, result
+
+
+@pytest.mark.skipif(browser.available() is not None, reason=str(browser.available()))
+@pytest.mark.parametrize("component, title, look", browser.PAGES, ids=[p[0] for p in browser.PAGES])
+def test_pages_in_a_browser(platform, component, title, look):
+    known = {c["component"]: c["links"] for c in platform.run("credentials", "--json").json}
+    known |= {c["name"]: c["links"] for c in platform.run("status", "--json").json["components"] if c["name"] not in known}
+    link = next(l for l in known[component] if title is None or l["title"] == title)
+    b = browser.Browser()
+    try:
+        look(b, link)
+        b.keep(component)
+    finally:
+        b.close()
 
 
 def test_a_killed_service_comes_back_and_its_neighbours_stay(platform):

@@ -12,6 +12,7 @@ wanted = {
     t: c["static_configs"][0]["labels"]["component"]
     for c in ask["collected"]["scrape_configs"]
     for t in c["static_configs"][0]["targets"]
+    if c["static_configs"][0]["labels"]["component"] not in ask["absent"]  # its software could not be had
 }
 
 

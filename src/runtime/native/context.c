@@ -242,3 +242,16 @@ int mill_native_save_json(const char *path, const json_t *o, struct mill_error *
 		return 0; /* spares the two syncs */
 	return mill_write_file(path, text.data, text.len, 0600, MILL_WRITE_DURABLE, err);
 }
+
+bool mill_native_lacks_software(struct mill_native *n, const json_t *record)
+{
+	struct mill_store *store;
+	size_t i;
+	json_t *key;
+	if (mill_native_store(n, &store, NULL) < 0)
+		return false;
+	json_array_foreach(json_object_get(record, "store_entries"), i, key)
+		if (json_is_string(key) && !mill_store_has(store, json_string_value(key)))
+			return true;
+	return false;
+}

@@ -24,6 +24,8 @@ struct mill_native {
 	pthread_mutex_t daemon_lock; /* starting the daemon */
 };
 
+/* Recorded before it was installed, or its software was removed since. */
+bool mill_native_lacks_software(struct mill_native *n, const json_t *record);
 int mill_native_store(struct mill_native *n, struct mill_store **ret, struct mill_error *err); /* borrowed */
 /* Forgets the opened store: its installers' user has just been made. */
 void mill_native_forget_store(struct mill_native *n);

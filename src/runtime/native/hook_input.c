@@ -66,6 +66,19 @@ static int add_requires(struct mill_native *n, const char *component, const json
 	return 0;
 }
 
+/* Components of the platform whose software could not be had: a collector does not miss them. */
+static int add_absent(struct mill_native *n, json_t *input, struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv names = {0};
+	json_t *absent = json_array();
+	json_object_set_new(input, "absent", absent);
+	int r = mill_native_components(n, &names, err);
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		if (mill_native_lacks_software(n, json_object_get(n->records, names.items[i])))
+			json_array_append_new(absent, json_string(names.items[i]));
+	return r;
+}
+
 int mill_hook_input(struct mill_native *n, const struct mill_hook_call *c, const json_t *request,
 		    struct mill_strbuf *out, struct mill_error *err)
 {
@@ -87,6 +100,8 @@ int mill_hook_input(struct mill_native *n, const struct mill_hook_call *c, const
 		r = add_requires(n, c->component, record, input, err);
 	if (r == 0)
 		r = add_resolved(n, input, "collected", json_object_get(record, "collected"), err);
+	if (r == 0)
+		r = add_absent(n, input, err);
 	if (r < 0)
 		return r;
 	if (request)

@@ -57,20 +57,6 @@ static const char *joint_state(const json_t *services)
 	return state ? state : "installed";
 }
 
-/* Recorded before it was installed, or its software was removed since. */
-static bool lacks_software(struct mill_native *n, const json_t *record)
-{
-	struct mill_store *store;
-	size_t i;
-	json_t *key;
-	if (mill_native_store(n, &store, NULL) < 0)
-		return false;
-	json_array_foreach(json_object_get(record, "store_entries"), i, key)
-		if (json_is_string(key) && !mill_store_has(store, json_string_value(key)))
-			return true;
-	return false;
-}
-
 static json_t *component_status(struct mill_native *n, const char *name, const json_t *record,
 				const struct mill_processes *processes, size_t *ready, size_t *total)
 {
@@ -91,7 +77,7 @@ static json_t *component_status(struct mill_native *n, const char *name, const j
 		json_array_append_new(services, s);
 	}
 	const char *state = joint_state(services);
-	if ((mill_streq(state, "installed") || mill_streq(state, "stopped")) && lacks_software(n, record))
+	if ((mill_streq(state, "installed") || mill_streq(state, "stopped")) && mill_native_lacks_software(n, record))
 		state = "not installed";
 	json_object_set_new(o, "state", json_string(state));
 	json_object_set_new(o, "services", services);

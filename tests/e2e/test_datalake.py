@@ -172,9 +172,11 @@ def test_up_of_another_flavour_stops_nothing(lake, tmp_path):
     lake("test")
 
 
-def test_everything_at_once_is_wired(lake):
-    """`all`: Prometheus is told of MinIO's metrics and shows every target up."""
-    lake("up", "-f", "default")
+def test_metrics_are_wired(lake):
+    """Prometheus is told of MinIO's metrics and shows every target up."""
+    flavour = lake.home / "lake_and_metrics.yaml"
+    flavour.write_text("project:\n  k8s_namespace: data-mill\n  flavour: minio, pachyderm, prometheus, node-exporter\n  k8s_default_config: native.yaml\n")
+    lake("up", "-f", flavour)
     result = lake("test", "prometheus", "--json").json
     (prometheus,) = [r for r in result["tests"] if r["component"] == "prometheus"]
     assert prometheus["ok"] and len([c for c in prometheus["checks"] if c["name"].startswith("up ")]) >= 3

@@ -55,7 +55,7 @@ def row(c, seen):
     elif c["stands_in"]:
         tested = f"natively {c['stands_in']} stands in"
     else:
-        tested = {"ok": "yes", "failed": "**failed**", "skipped": "skipped"}.get(seen.get("smoke"), "by its own tests")
+        tested = {"ok": "yes", "failed": "**failed**", "skipped": "skipped"}.get(seen.get("smoke"), "not in this run")
     note = "alternative" if c["alternative"] else ""
     return f"| {c['name']} | {c['version'] or '-'} | {c['license'] or '-'} | {memory} | {ready} | {tested} | {note} |"
 

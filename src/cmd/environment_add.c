@@ -23,7 +23,6 @@ static int insert(const char *path, const struct mill_node *list, const char *pa
 {
 	const struct mill_node *last = list->items[list->n - 1];
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
-	_cleanup_strv_ struct mill_strv lines = {0};
 	_cleanup_free_ char *text = NULL;
 	size_t len, line = 0, indent;
 	int r = mill_read_file(path, 1 << 20, &text, &len, err);

@@ -18,6 +18,7 @@ import threading
 import time
 
 import pytest
+import yaml
 
 from conftest import BUILD, IS_ROOT, ROOT
 
@@ -344,6 +345,26 @@ def test_download(fresh, server):
     plain = download(fresh, server, "plain", b"#!/bin/sh\necho plain\n", unpack=False, binary="plain")
     entry = fresh.install(plain)
     assert subprocess.run([entry / "bin/plain"], capture_output=True, text=True).stdout == "plain\n"
+
+
+@pytest.mark.parametrize("name", ["arangodb", "grafana", "ksqldb", "lakefs"])
+def test_what_no_registry_has_installs_from_a_stand_in(fresh, server, name):
+    """The shipped download step as it is, on an archive of the vendor's shape: each program that the manifest starts lands where it is looked for."""
+    text = (ROOT / "components" / name / "component.yaml").read_text()
+    manifest = yaml.safe_load(text)
+    step = next(s["download"] for s in manifest["native"]["install"] if "download" in s)
+    assert manifest["tested"].startswith("not tested here") and step["url"].startswith("https://")
+    into = step.get("into", "")
+    wanted = {w for w in re.findall(r"\$\{store\}/([^\"'${}*: ]+)", text) if w.startswith(into) and w.rstrip("/") != into}
+    assert wanted
+    top = "vendor-1.0/" * step.get("strip", 0)
+    members = [(top + (w[len(into) + 1 :] if into else w).rstrip("/") + ("/a.jar" if w.endswith("/") else ""), b"#!/bin/sh\n") for w in sorted(wanted)]
+    folders = {m[0].rpartition("/")[0] for m in members}
+    members = [m for m in members if m[0] not in folders]  # a folder is there by what is in it
+    keys = {k: step[k] for k in ("strip", "into", "binary", "unpack") if k in step}
+    entry = fresh.install(download(fresh, server, name, archive(members), **keys))
+    for w in wanted:
+        assert (entry / w).exists(), w
 
 
 def test_download_mismatch_leaves_nothing(fresh, server):

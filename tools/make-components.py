@@ -22,7 +22,7 @@ processes use when nothing is asked of them (PSS); *ready* is from the start of 
 Written by `tools/make-components.py`; `data-mill component show NAME` says more.
 
 """
-CATEGORIES = "ingestion storage versioning batch streams monitoring exploration bi tracking serving pipelines environment support".split()
+CATEGORIES = "ingestion storage versioning batch streams monitoring exploration bi tracking serving pipelines support".split()
 
 
 def ask(program, *arguments, check=True):

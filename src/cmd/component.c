@@ -123,7 +123,8 @@ static void list_json(const struct mill_model *m)
 	mill_json_writer_init(&w, &out, true);
 	mill_json_begin_array(&w);
 	for (size_t i = 0; i < m->n_known; i++)
-		write_json(&w, m->known[i]);
+		if (!m->known[i]->is_environment)
+			write_json(&w, m->known[i]);
 	mill_json_end_array(&w);
 	mill_outf("%s\n", out.data);
 }
@@ -147,6 +148,8 @@ static int run_list(struct mill_invocation *inv, struct mill_error *err)
 	for (size_t i = 0; i < ctx.model->n_known; i++) {
 		const struct mill_component *c = ctx.model->known[i];
 
+		if (c->is_environment) /* `environment list` has them */
+			continue;
 		mill_table_add(&t, MILL_LOOK_NAME, c->name);
 		mill_table_add(&t, MILL_LOOK_PLAIN, c->category);
 		mill_table_add(&t, MILL_LOOK_PLAIN, c->version);

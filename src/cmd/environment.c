@@ -194,10 +194,11 @@ static const struct mill_option build_options[] = {
 	{0},
 };
 static const struct mill_command list = {
-	.name = "list", .summary = "environments, their kernels, size and whether they are built", .usage = "", .run = run_list,
+	.name = "list", .examples = "data-mill environment list --json", .summary = "environments, their kernels, size and whether they are built", .usage = "", .run = run_list,
 };
 static const struct mill_command show = {
 	.name = "show", .summary = "what an environment has, and where", .usage = "NAME[@HASH]",
+	.examples = "data-mill environment show scipy",
 	.word = MILL_WORD_ENVIRONMENT, .min_args = 1, .max_args = 1, .run = run_show,
 };
 static const struct mill_command build = {
@@ -211,12 +212,14 @@ static const struct mill_command build = {
 };
 static const struct mill_command remove_it = {
 	.name = "remove", .summary = "let `store gc` remove environments that no platform names", .usage = "NAME[@HASH]...",
+	.examples = "data-mill environment remove scipy && data-mill store gc",
 	.word = MILL_WORD_ENVIRONMENT, .min_args = 1, .max_args = -1, .run = run_remove,
 };
 static const struct mill_command shell = {
 	.name = "shell", .summary = "a shell in an environment, with the platform's variables", .usage = "NAME[@HASH]",
 	.description = "Builds the environment if need be and starts your shell in it. `pip install` there goes to a folder of "
 		       "your own for this environment, never into the store.",
+	.examples = "data-mill environment shell scipy",
 	.word = MILL_WORD_ENVIRONMENT, .min_args = 1, .max_args = 1, .run = run_shell,
 };
 static const struct mill_command *const subcommands[] = {&list, &show, &build, &mill_cmd_environment_add, &remove_it, &shell, NULL};

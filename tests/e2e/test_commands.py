@@ -627,7 +627,7 @@ def test_completion_bash(tiny, tmp_path):  # noqa: F811
     assert offered("comp") == ["component", "completion"]
     assert {"up", "down", "status", "data"} <= set(offered("")) and "proxy" not in offered("") and "__complete" not in offered("")
     assert offered("component", "") == ["list", "show", "new", "validate", "relock", "schema"]
-    assert offered("component", "show", "al") == ["alpha"] and {"alpha", "beta", "minio"} <= set(offered("component", "show", ""))
+    assert offered("component", "show", "alp") == ["alpha"] and {"alpha", "beta", "minio"} <= set(offered("component", "show", ""))
     assert offered("up", "--dr") == ["--dry-run"] and {"--prune", "--json", "-f"} <= set(offered("up", "-"))
     assert {"mine", "datalake", "default", "small"} <= set(offered("up", "-f", ""))
     assert offered("up", "-f", "mi") == ["mine"] and offered("up", "--flavour", "=", "mi") == ["mine"]

@@ -7,6 +7,11 @@ import story
 
 python = os.environ["PYSPARK_PYTHON"]  # has Spark's client
 if sys.executable != python and "DEMO_AGAIN" not in os.environ:
+    import boto3
+
+    lake = boto3.client("s3")
+    if story.LAKE not in [b["Name"] for b in lake.list_buckets()["Buckets"]]:
+        lake.create_bucket(Bucket=story.LAKE)
     os.environ["DEMO_AGAIN"] = "1"
     os.environ.pop("PYTHONPATH", None)
     os.execv(python, [python, *sys.argv])

@@ -22,18 +22,12 @@ def seconds(duration):
     return int(sum(float(n) * SECONDS[u] for n, u in re.findall(r"([\d.]+)(ms|s|m|h|d)", duration)))
 
 
-def gpu_seen():
-    return os.path.exists("/proc/driver/nvidia/version") or os.path.exists("/dev/nvidia0")
-
-
 def environments():
-    """Those of the flavour, each with why it cannot be picked (None: it can)."""
+    """All that are known, each with why it cannot be picked (None: it can)."""
     for e in read("environments.json"):
-        why = None
-        if not os.path.exists(e["store"] + "/.complete"):
+        why = None if e["available"] else e["why"]
+        if not why and not os.path.exists(e["store"] + "/.complete"):
             why = "not built yet"
-        elif e["gpu"] and not gpu_seen():
-            why = "wants a GPU: none is seen"
         yield e, why
 
 
@@ -65,7 +59,7 @@ class EnvironmentSpawner(SimpleLocalProcessSpawner):
                 if why:
                     raise ValueError(f"environment {wanted}: {why}")
                 return e
-        raise ValueError(f"there is no environment {wanted} in this platform's flavour")
+        raise ValueError(f"there is no environment {wanted}")
 
     async def start(self):
         chosen = self.environment_chosen

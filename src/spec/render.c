@@ -374,6 +374,7 @@ struct mill_render *mill_render_free(struct mill_render *r)
 		json_decref(rc->recipe);
 		json_decref(rc->entries);
 		json_decref(rc->provides);
+		json_decref(rc->exports);
 		json_decref(rc->collected);
 		for (size_t k = 0; k < rc->n_bound; k++) {
 			json_decref(rc->bound[k].parameters);

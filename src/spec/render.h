@@ -41,6 +41,7 @@ struct mill_rendered { /* a component */
 	json_t *provides;        /* {capability: {key: value}} */
 	struct mill_bound *bound;
 	size_t n_bound;          /* only those that have a provider */
+	json_t *exports;         /* {kind: [..]}: what it offers to collectors; its values may hold secrets */
 	json_t *collected;       /* {name: [..]} */
 };
 

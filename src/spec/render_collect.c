@@ -75,8 +75,8 @@ static json_t *logs_of(struct mill_render *r, struct mill_rendered *rc)
 	return list;
 }
 
-/* {kind: [item, ..]}: what a component offers to collectors, also for its record. */
-json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
+/* {kind: [item, ..]}: what a component offers to collectors. */
+static json_t *exports_of(struct mill_render *r, struct mill_rendered *rc)
 {
 	const struct mill_component *c = rc->component;
 	struct mill_scope scope = mill_scope_component(r, rc);
@@ -104,7 +104,7 @@ json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc)
 
 struct offer {
 	const char *component;
-	json_t *exports;
+	const json_t *exports; /* borrowed */
 };
 
 static int by_component(const void *a, const void *b)
@@ -121,9 +121,9 @@ static struct offer *offers(struct mill_render *r, size_t *ret_n)
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++)
-		all[n++] = (struct offer){r->components[i].component->name, mill_render_exports(r, &r->components[i])};
+		all[n++] = (struct offer){r->components[i].component->name, r->components[i].exports};
 	json_object_foreach(r->options.kept, name, record)
-		all[n++] = (struct offer){name, json_incref(json_object_get(record, "exports"))};
+		all[n++] = (struct offer){name, json_object_get(record, "exports")};
 	qsort(all, n, sizeof(*all), by_component);
 	*ret_n = n;
 	return all;
@@ -208,6 +208,8 @@ void mill_render_collect(struct mill_render *r)
 	struct offer *all = NULL;
 	size_t n = 0;
 
+	for (size_t i = 0; i < r->n; i++)
+		r->components[i].exports = exports_of(r, &r->components[i]);
 	for (size_t i = 0; i < r->n; i++) {
 		struct mill_rendered *rc = &r->components[i];
 		const struct mill_component *c = rc->component;
@@ -227,7 +229,5 @@ void mill_render_collect(struct mill_render *r)
 			}
 		}
 	}
-	for (size_t i = 0; i < n; i++)
-		json_decref(all[i].exports);
 	free(all);
 }

@@ -108,7 +108,7 @@ static json_t *requires(const struct mill_rendered *rc)
 	return o;
 }
 
-/* Ports that ask for no password, for the list that `credentials` and `doctor` print. */
+/* Ports that ask for no password, for the list that `credentials` prints. */
 static json_t *open_ports(struct mill_render *r, struct mill_rendered *rc)
 {
 	const struct mill_component *c = rc->component;
@@ -226,7 +226,7 @@ json_t *mill_render_record(struct mill_render *r, struct mill_rendered *rc)
 	json_object_set_new(o, "links", links(r, rc));
 	json_object_set_new(o, "open", open_ports(r, rc));
 	json_object_set(o, "collected", rc->collected);
-	json_object_set_new(o, "exports", mill_render_exports(r, rc));
+	json_object_set(o, "exports", rc->exports);
 	json_object_set_new(o, "files", mill_render_files(r, rc, NULL, c->files, c->n_files));
 	json_object_set_new(o, "hooks", hooks(r, rc));
 	return o;

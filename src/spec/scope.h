@@ -39,10 +39,8 @@ json_t *mill_scope_render_file(struct mill_scope *s, const struct mill_template 
 /* A `value:` tree written in `format` (tree.c). */
 json_t *mill_scope_render_tree(struct mill_scope *s, const struct mill_node *n, enum mill_format format);
 
-/* Fills what collectors get (collect.c); everything else must be settled. */
+/* Fills what everybody exports and what collectors get (render_collect.c); everything else must be settled. */
 void mill_render_collect(struct mill_render *r);
-/* {kind: [..]}: what a component exports to collectors, a new object; its values may hold secrets. */
-json_t *mill_render_exports(struct mill_render *r, struct mill_rendered *rc);
 /* Port of component.service as assigned; 0: none. */
 unsigned mill_scope_port(const struct mill_render *r, const char *component, const char *service, const char *port);
 char *mill_scope_id(const struct mill_component *c, const struct mill_service *s); /* "c.s", owned */

@@ -31,3 +31,12 @@ def test_one_of_several(tiny, name, code):
     tiny("up")
     result = tiny("test", name, code=code)
     assert result.out.splitlines()[-1] == ("1 ok, 0 failed, 0 skipped" if code == 0 else "0 ok, 1 failed, 0 skipped")
+
+
+def test_what_does_not_run_is_told_without_asking_it(tiny):
+    tiny.component("a", smoke=GOOD)
+    tiny.flavour("a")
+    tiny("up")
+    tiny("stop", "a")
+    (test,) = tiny("test", "--json", "-q", code=1).json["tests"]
+    assert not test["ok"] and "stopped" in test["message"] and "elapsed_ms" not in test

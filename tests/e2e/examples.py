@@ -14,6 +14,7 @@ EXAMPLES = [
     ("s3fs_lake.py", "minio", in_environment("s3fs_lake.py", "base")),
     ("boto3_lake.py", "minio", in_environment("boto3_lake.py", "base")),
     ("dvc_versions.sh", "minio, dvc", ["exec", "--", "data/examples/dvc_versions.sh"]),
+    ("influxdb_series.py", "influxdb", ["exec", "--", "python3", "data/examples/influxdb_series.py"]),
     ("dask_lake.py", "minio, dask", by_python_of("DASK_PYTHON", "dask_lake.py")),
     ("pyspark_batch.py", "minio, spark", by_python_of("PYSPARK_PYTHON", "pyspark_batch.py")),
     ("pyspark_streaming.py", "minio, kafka, spark", by_python_of("PYSPARK_PYTHON", "pyspark_streaming.py")),

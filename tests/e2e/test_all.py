@@ -22,7 +22,7 @@ from conftest import ROOT, Mill
 pytestmark = pytest.mark.timeout(3600)
 LONG = os.environ.get("MILL_TEST_LONG") == "1"
 CORE = "minio dvc postgres redis influxdb rabbitmq kafka schema-registry mlflow jupyterhub prometheus alertmanager node-exporter".split()
-QUICK = {"read_lake.py", "s3fs_lake.py", "boto3_lake.py", "dvc_versions.sh"}
+QUICK = {"read_lake.py", "s3fs_lake.py", "boto3_lake.py", "dvc_versions.sh", "influxdb_series.py"}
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,16 @@
-"""The platform's own users of the file realm, before the server starts; those of consumers stay."""
+"""Before the server starts: its certificate, and the platform's own users of the file realm; those of consumers stay."""
 
 import json
 import sys
 
+import certificate
 from realm import ADMIN, Realm, access
 
 ask = json.load(sys.stdin)
 people, secrets = ask["settings"]["user"], ask["secrets"]
 if people in ("admin", "keeper", "monitor"):
     sys.exit(f"setting user: {people} is a user of the platform's own")
+certificate.make(ask["services"]["server"]["dirs"]["config"])
 with Realm(ask) as realm:
     for user, role in list(realm.members.items()):
         if role.startswith("own-") and role != "own-" + people:

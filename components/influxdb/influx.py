@@ -37,11 +37,22 @@ def administrator(ask):
     return lambda statement: query(url, "admin", password, statement)
 
 
-def owner(run, user, password, database, retention):
-    """A database, its retention and a user who may use only it."""
+def person(run, user, password):
     names = [row[0] for series in run("SHOW USERS") for row in series["values"]]
     verb = "SET PASSWORD FOR {} = {}" if user in names else "CREATE USER {} WITH PASSWORD {}"
     run(verb.format(named(user), quoted(password)))
+
+
+def owner(run, user, password, database, retention):
+    """A database, its retention and a user who may use only it."""
+    person(run, user, password)
     run(f"CREATE DATABASE {named(database)}")
     run(f'ALTER RETENTION POLICY "autogen" ON {named(database)} DURATION {retention} SHARD DURATION 1d DEFAULT')
     run(f"GRANT ALL ON {named(database)} TO {named(user)}")
+
+
+def reader(run, user, password, database):
+    """A user who may only read a database."""
+    person(run, user, password)
+    run(f"CREATE DATABASE {named(database)}")
+    run(f"GRANT READ ON {named(database)} TO {named(user)}")

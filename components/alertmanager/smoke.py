@@ -2,20 +2,17 @@
 
 import datetime
 import json
-import sys
 import time
 import urllib.parse
 import urllib.request
 import uuid
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 url = ask["provides"]["alertmanager"]["url"] + "/api/v2"
 name = "Smoke" + uuid.uuid4().hex[:12]
-checks = []
-
-
-def check(what, ok, detail=""):
-    checks.append({"name": what, "ok": bool(ok), "detail": str(detail)})
+check = mill_hook.Checks()
 
 
 def call(method, path, body=None):
@@ -68,6 +65,4 @@ finally:
 now, _ = wait(None)
 check("it ends", now is None, now)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,18 +1,13 @@
 """Proves that documents are found by a query, and that strangers are refused."""
 
-import json
-import sys
 import uuid
 
 import arango
+import mill_hook
 
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 at = ask["provides"]["arangodb"]
-collection, checks = "smoke_" + uuid.uuid4().hex[:12], []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": str(detail)[:200]})
+collection, check = "smoke_" + uuid.uuid4().hex[:12], mill_hook.Checks()
 
 
 def call(method, path, body=None):
@@ -31,6 +26,4 @@ for user, password in ((None, None), (at["user"], "wrong"), ("root", ""), ("root
     code, _ = arango.call(at["url"], user, password, "GET", "/_api/database")
     check(f"{user or 'nobody'} is refused", code == 401, code)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,21 +1,16 @@
 """Proves that rows come back, and that the shipped superuser and strangers are refused."""
 
-import json
-import sys
 import uuid
 
 import cql
+import mill_hook
 from cassandra import Unauthorized
 from cassandra.cluster import NoHostAvailable
 from cassandra.concurrent import execute_concurrent_with_args
 
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 at = ask["provides"]["cassandra"]
-table, checks = "smoke_" + uuid.uuid4().hex[:12], []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": str(detail)[:200]})
+table, check = "smoke_" + uuid.uuid4().hex[:12], mill_hook.Checks()
 
 
 cluster, session = cql.connect(ask, at["user"], at["password"])
@@ -42,6 +37,4 @@ for user, password in (("cassandra", "cassandra"), (at["user"], "wrong"), ("admi
     except NoHostAvailable as error:
         check(f"{user} with a wrong password is refused", "AuthenticationFailed" in repr(error.errors))
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,14 +1,14 @@
 """Proves that a data frame of the lake is read by the workers, that Parquet goes back, and that strangers are refused."""
 
 import base64
-import json
 import os
-import sys
 import urllib.error
 import urllib.request
 import uuid
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 dask, s3 = ask["provides"]["dask"], ask["requires"]["s3"]
 os.environ.update(
     AWS_ENDPOINT_URL_S3=s3["endpoint"],
@@ -29,11 +29,7 @@ from distributed.security import Security  # noqa: E402
 
 dask = ask["provides"]["dask"]
 ROWS = 30_000
-checks = []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": detail})
+check = mill_hook.Checks()
 
 
 def status(url, login=""):
@@ -111,6 +107,4 @@ if ask["settings"]["gateway"]:
             client.wait_for_workers(1, timeout=60)
             check("a cluster of the gateway", client.submit(sum, [40, 2]).result(timeout=30) == 42)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

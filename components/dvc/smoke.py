@@ -1,26 +1,22 @@
 """Proves that versions are kept: two of one file are committed, the first is read back, also after the local copy is lost."""
 
 import contextlib
-import json
 import os
 import shutil
 import sys
 import uuid
 from pathlib import Path
 
+import mill_hook
 from repo import Refused, Store, connect
 
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 home, lake = connect(ask)
 store = Store(home, lake)
 store.lock()
 name = "smoke-" + uuid.uuid4().hex[:12]
 work = Path(os.environ.get("TMPDIR", "/tmp"))
-checks = []
-
-
-def check(what, ok, detail=""):
-    checks.append({"name": what, "ok": bool(ok), "detail": detail})
+check = mill_hook.Checks()
 
 
 def get(revision):
@@ -53,7 +49,4 @@ finally:
     for item in [o for page in pages for o in page.get("Contents", [])]:
         store.s3.delete_object(Bucket=store.bucket, Key=item["Key"])
 
-failed = [c["name"] for c in checks if not c["ok"]]
-message = "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks"
-json.dump({"message": message, "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,24 +1,20 @@
 """Proves that SQL given to the gateway runs: from Kafka to Kafka where there is one, and to files in the lake."""
 
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
 from base64 import b64encode
 
+import mill_hook
 import sql
 
 COUNT = 3000
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 flink = ask["provides"]["flink"]
 name = "smoke-" + uuid.uuid4().hex[:12]
-checks = []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": str(detail)})
+check = mill_hook.Checks()
 
 
 def rest(path, password=flink["password"], url=flink["rest"]):
@@ -124,6 +120,4 @@ except (RuntimeError, TimeoutError) as error:
     check("SQL", False, error)
 finally:
     gateway.close()
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

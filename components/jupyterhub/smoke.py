@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -13,10 +12,12 @@ from http.cookiejar import CookieJar
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 url, ops = ask["provides"]["jupyterhub"]["url"], ask["secrets"]["ops"]
 user = "smoke"
-checks = []
+check = mill_hook.Checks()
 CELL = """
 import os
 if "AWS_ENDPOINT_URL_S3" in os.environ:
@@ -26,10 +27,6 @@ if "AWS_ENDPOINT_URL_S3" in os.environ:
     print("lake reached", end=" ")
 print("answer", 6 * 7, os.environ["MILL_ENVIRONMENT"])
 """
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": detail})
 
 
 def call(method, path, body=None, timeout=30):
@@ -111,6 +108,4 @@ finally:
         time.sleep(0.2)
     call("DELETE", f"/hub/api/users/{user}")
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 import uuid
 
@@ -14,9 +13,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 import connect
+import mill_hook
 
 GOOD, BAD = 200, 3
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 needs, worker = ask["requires"], connect.Worker(ask)
 name = "smoke-" + uuid.uuid4().hex[:12]
 kafka = needs["kafka"]
@@ -28,13 +28,9 @@ client = {
     "sasl.password": kafka["password"],
     "log_level": 2,
 }
-checks, made, topics = [], [], []
+check, made, topics = mill_hook.Checks(), [], []
 good = [json.dumps({"station": f"s{i % 5}", "value": i / 2}) for i in range(GOOD)]
 bad = ["not JSON", '{"station": "s1"}', '{"station": "s1", "value": "high"}']
-
-
-def check(what, ok, detail=""):
-    checks.append({"name": what, "ok": bool(ok), "detail": str(detail)})
 
 
 def keep(kind, **config):
@@ -150,6 +146,4 @@ for user, password in ((None, None), ("admin", "admin"), (ask["settings"]["user"
     answer = requests.get(worker.url + "/connectors", auth=user and (user, password), timeout=30)
     check(f"{user or 'who says no name'} is refused", answer.status_code == 401, answer.status_code)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

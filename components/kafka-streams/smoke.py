@@ -2,7 +2,6 @@
 
 import collections
 import glob
-import json
 import os
 import subprocess
 import sys
@@ -13,8 +12,10 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+import mill_hook
+
 COUNT = 300
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 here, store, java = os.path.dirname(os.path.abspath(__file__)), ask["store"], sys.argv[1] + "/bin/java"
 kafka, name = ask["requires"]["kafka"], "smoke-" + uuid.uuid4().hex[:12]
 client = {
@@ -36,11 +37,7 @@ job = {
     "commit.interval.ms": "200",
     "state.dir": os.path.abspath("state"),
 }
-checks = []
-
-
-def check(what, ok, detail=""):
-    checks.append({"name": what, "ok": bool(ok), "detail": str(detail)})
+check = mill_hook.Checks()
 
 
 libraries = ":".join(glob.glob(store + "/lib/*.jar"))
@@ -84,6 +81,4 @@ finally:
     for future in admin.delete_topics(left).values():
         future.result(30)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

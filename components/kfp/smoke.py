@@ -5,7 +5,9 @@ import os
 import sys
 import uuid
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 s3 = ask["requires"]["s3"]
 os.environ |= {
     "AWS_ENDPOINT_URL_S3": s3["endpoint"],
@@ -60,14 +62,9 @@ def pipeline(bucket: str, folder: str, least: float = 0.9):
         publish(bucket=bucket, key=f"{folder}/out.json", score=fitted.outputs["Output"], model=fitted.outputs["model"])
 
 
-checks, folder, lake = [], "smoke-" + uuid.uuid4().hex[:12], boto3.client("s3")
+check, folder, lake = mill_hook.Checks(), "smoke-" + uuid.uuid4().hex[:12], boto3.client("s3")
 
 
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": str(detail)[:300]})
-
-
-sys.stdout, answer = sys.stderr, sys.stdout  # kfp prints
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
 local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=os.path.join(os.getcwd(), "runs"))
 try:
@@ -89,6 +86,4 @@ finally:
     for o in lake.list_objects_v2(Bucket=s3["bucket"], Prefix=folder + "/").get("Contents", []):
         lake.delete_object(Bucket=s3["bucket"], Key=o["Key"])
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, answer)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,7 +1,5 @@
 """Proves that the object store stores: put, get, list, overwrite, delete, and that a stranger is refused."""
 
-import json
-import sys
 import urllib.request
 import uuid
 
@@ -9,13 +7,11 @@ import boto3
 from botocore.client import Config
 from botocore.exceptions import ClientError
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 s3 = ask["provides"]["s3"]
-checks = []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": detail})
+check = mill_hook.Checks()
 
 
 def client(access_key, secret_key):
@@ -62,7 +58,4 @@ if ask["settings"].get("console") in (True, "true"):
     with urllib.request.urlopen(f"http://{server['host']}:{server['ports']['console']}/", timeout=10) as page:
         check("console answers", page.status == 200 and b"<html" in page.read(4096).lower())
 
-failed = [c["name"] for c in checks if not c["ok"]]
-message = "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks"
-json.dump({"message": message, "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

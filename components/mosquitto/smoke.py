@@ -1,22 +1,17 @@
 """Proves that messages reach who listens and who comes back later, that strangers are refused, and that users are kept apart."""
 
-import json
 import queue
-import sys
 import urllib.request
 import uuid
 
 import broker
+import mill_hook
 
 COUNT = 500
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 mine = ask["provides"]["mqtt"]
 place, name = (mine["host"], mine["port"]), "smoke-" + uuid.uuid4().hex[:12]
-checks = []
-
-
-def check(what, ok, detail=""):
-    checks.append({"name": what, "ok": bool(ok), "detail": str(detail)})
+check = mill_hook.Checks()
 
 
 heard, granted = queue.Queue(), queue.Queue()
@@ -68,6 +63,4 @@ with urllib.request.urlopen(f"http://{exporter['host']}:{exporter['ports']['http
     text = page.read().decode()
 check("metrics", "mosquitto_connected 1" in text and "mosquitto_messages_received_total" in text)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

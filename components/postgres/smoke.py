@@ -1,19 +1,13 @@
 """Proves that it stores, refuses strangers, and keeps consumers apart."""
 
-import json
-import sys
-
 import psycopg
 
+import mill_hook
 import roles
 
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 user, password = ask["settings"]["user"], ask["secrets"]["password"]
-checks = []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": detail})
+check = mill_hook.Checks()
 
 
 with roles.connect(ask, user, password, user) as db:
@@ -35,6 +29,4 @@ for who, secret in (("admin", "admin"), ("admin", "postgres"), ("postgres", "pos
     except psycopg.OperationalError:
         check(f"{who}/{secret} is refused", True)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,12 +1,13 @@
 """Proves that every collected target is scraped: asks Prometheus for `up` of each."""
 
 import json
-import sys
 import time
 import urllib.parse
 import urllib.request
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 url = ask["provides"]["prometheus"]["url"]
 wanted = {
     t: c["static_configs"][0]["labels"]["component"]
@@ -30,22 +31,18 @@ while True:
     time.sleep(0.5)
 with urllib.request.urlopen(f"{url}/api/v1/targets?state=active", timeout=10) as answer:
     errors = {t["labels"]["instance"]: t["lastError"] for t in json.load(answer)["data"]["activeTargets"]}
-checks = [
-    {"name": f"up {wanted[t]} {t}", "ok": up.get(t) == "1", "detail": errors.get(t) or up.get(t, "not scraped yet")}
-    for t in sorted(wanted, key=wanted.get)
-]
+check = mill_hook.Checks()
+for t in sorted(wanted, key=wanted.get):
+    check(f"up {wanted[t]} {t}", up.get(t) == "1", errors.get(t) or up.get(t, "not scraped yet"))
 with urllib.request.urlopen(f"{url}/api/v1/rules", timeout=10) as answer:
     rules = [r["name"] for g in json.load(answer)["data"]["groups"] for r in g["rules"]]
-checks.append({"name": "alert rules are loaded", "ok": "ServiceDown" in rules, "detail": ", ".join(rules)})
+check("alert rules are loaded", "ServiceDown" in rules, ", ".join(rules))
 with urllib.request.urlopen(f"{url}/graph", timeout=10) as page:
-    checks.append({"name": "the page is served", "ok": b"<html" in page.read(4096).lower(), "detail": ""})
+    check("the page is served", b"<html" in page.read(4096).lower())
 
 if ask["requires"].get("alertmanager"):
     with urllib.request.urlopen(f"{url}/api/v1/alertmanagers", timeout=10) as answer:
         known = [a["url"] for a in json.load(answer)["data"]["activeAlertmanagers"]]
-    checks.append({"name": "alerts go to the Alertmanager", "ok": len(known) == 1, "detail": ", ".join(known)})
+    check("alerts go to the Alertmanager", len(known) == 1, ", ".join(known))
 
-failed = [c["name"] for c in checks if not c["ok"]]
-message = "failed: " + ", ".join(failed) if failed else f"{len(wanted)} targets up"
-json.dump({"message": message, "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end(f"{len(wanted)} targets up")

@@ -1,25 +1,20 @@
 """Proves that messages come out as they went in, over AMQP and from MQTT to both, and that strangers are refused."""
 
-import json
 import queue
-import sys
 import uuid
 
 import paho.mqtt.client as mqtt
 import pika
 import requests
 
+import mill_hook
 from rabbit import Broker
 
 COUNT = 1000
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 amqp, devices = ask["provides"]["amqp"], ask["provides"]["mqtt"]
 name = "smoke-" + uuid.uuid4().hex[:12]
-checks = []
-
-
-def check(what, ok, detail=""):
-    checks.append({"name": what, "ok": bool(ok), "detail": str(detail)})
+check = mill_hook.Checks()
 
 
 def connect(user, password):
@@ -100,6 +95,4 @@ for user, password in ((None, None), ("guest", "guest")):
     stranger.disconnect()
     stranger.loop_stop()
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,18 +1,13 @@
 """Proves that it stores, counts and expires, and that strangers are refused."""
 
-import json
-import sys
 import uuid
 
+import mill_hook
 import resp
 
-ask = json.load(sys.stdin)
+ask = mill_hook.ask()
 at = ask["provides"]["redis"]
-key, checks = "smoke:" + uuid.uuid4().hex[:12], []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": str(detail)})
+key, check = "smoke:" + uuid.uuid4().hex[:12], mill_hook.Checks()
 
 
 redis = resp.Redis(at["host"], at["port"], at["user"], at["password"])
@@ -33,6 +28,4 @@ for user, password in ((None, None), ("default", ""), (at["user"], "wrong"), ("a
     except resp.Failed as error:
         check(f"{user or 'nobody'} is refused", True, error)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

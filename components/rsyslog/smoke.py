@@ -1,14 +1,15 @@
 """A service writes a line; ten seconds later at most the search engine finds it."""
 
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
 from base64 import b64encode
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 search, exporter = ask["requires"]["search"], ask["services"]["exporter"]
 word = uuid.uuid4().hex
 
@@ -33,12 +34,9 @@ while not hits and time.monotonic() < began + 30:
     hits = [h["_source"] for h in answer["hits"]["hits"]]
 took = time.monotonic() - began
 counted = get(f"http://{exporter['host']}:{exporter['ports']['http']}/metrics").decode()
-checks = [
-    {"name": "found within 10 s", "ok": bool(hits) and took <= 10, "detail": f"{took:.1f} s"},
-    {"name": "its fields", "ok": bool(hits) and (hits[0]["component"], hits[0]["service"], hits[0]["stream"]) == ("rsyslog", "exporter", "o")},
-    {"name": "once", "ok": len(hits) == 1, "detail": str(len(hits))},
-    {"name": "counted", "ok": 'rsyslog_submitted{name="' in counted},
-]
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"a line is found after {took:.1f} s", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check = mill_hook.Checks()
+check("found within 10 s", hits and took <= 10, f"{took:.1f} s")
+check("its fields", hits and (hits[0]["component"], hits[0]["service"], hits[0]["stream"]) == ("rsyslog", "exporter", "o"))
+check("once", len(hits) == 1, len(hits))
+check("counted", 'rsyslog_submitted{name="' in counted)
+check.end(f"a line is found after {took:.1f} s")

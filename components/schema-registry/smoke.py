@@ -1,19 +1,16 @@
 """Proves that schemas are kept, numbered, found again, and that one which breaks its readers is refused."""
 
 import json
-import sys
 import uuid
 
 import requests
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 url = ask["provides"]["schema-registry"]["url"]
 subject = "smoke-" + uuid.uuid4().hex[:12] + "-value"
-checks = []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": str(detail)})
+check = mill_hook.Checks()
 
 
 def avro(*fields):
@@ -45,6 +42,4 @@ finally:
     requests.delete(f"{url}/subjects/{subject}", params={"permanent": "true"}, timeout=30)
 check("the page is served", "<html" in requests.get(url.replace("/apis/ccompat/v7", "/ui/"), timeout=30).text.lower())
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

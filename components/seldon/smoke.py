@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -12,15 +11,13 @@ import uuid
 import boto3
 from sklearn.datasets import load_digits
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 serving, s3, settings = ask["provides"]["serving"], ask["requires"]["s3"], ask["settings"]
 login = "Basic " + base64.b64encode(f"{serving['user']}:{serving['password']}".encode()).decode()
 recorder = ask["services"]["recorder"]
-checks, mark = [], "smoke-" + uuid.uuid4().hex[:8]
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": str(detail)})
+check, mark = mill_hook.Checks(), "smoke-" + uuid.uuid4().hex[:8]
 
 
 def call(path, body=None, base=serving["url"], **headers):
@@ -100,6 +97,4 @@ for name in ("variant-a", "variant-b"):
     check(f"{name} has no back door", code == 401, code)
 check("models cannot be unloaded", call(f"/v2/repository/models/{serving['model']}/unload", {})[0] == 403)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -1,7 +1,6 @@
 """Proves a batch job on the master (CSV of the lake to Parquet), a session of Spark Connect, and that strangers are refused."""
 
 import base64
-import json
 import os
 import socket
 import struct
@@ -10,7 +9,9 @@ import urllib.error
 import urllib.request
 import uuid
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 spark, services, requires = ask["provides"]["spark"], ask["services"], ask["requires"]
 os.environ.update(
     JAVA_HOME=sys.argv[1],
@@ -22,12 +23,8 @@ from pyspark.sql import SparkSession, functions  # noqa: E402
 from pyspark.sql.connect.session import SparkSession as Remote  # noqa: E402
 
 ROWS = 7_000
-checks = []
+check = mill_hook.Checks()
 folder = f"s3a://{ask['settings']['bucket']}/smoke-{uuid.uuid4().hex[:12]}"
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": detail})
 
 
 def status(service, path, login=""):
@@ -101,6 +98,4 @@ for service, path in (("master", "/metrics/master/prometheus/"), ("worker", "/me
     code, text = status(service, path, login)
     check(f"metrics of {service}", code == 200 and "metrics_" in text)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-json.dump({"message": "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks", "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

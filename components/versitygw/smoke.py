@@ -1,21 +1,17 @@
 """Proves that the gateway stores objects, as plain files, and refuses a stranger."""
 
-import json
 import pathlib
-import sys
 import uuid
 
 import boto3
 from botocore.client import Config
 from botocore.exceptions import ClientError
 
-ask = json.load(sys.stdin)
+import mill_hook
+
+ask = mill_hook.ask()
 s3 = ask["provides"]["s3"]
-checks = []
-
-
-def check(name, ok, detail=""):
-    checks.append({"name": name, "ok": bool(ok), "detail": detail})
+check = mill_hook.Checks()
 
 
 def client(access_key, secret_key):
@@ -59,7 +55,4 @@ finally:
         lake.delete_object(Bucket=bucket, Key=o["Key"])
     lake.delete_bucket(Bucket=bucket)
 
-failed = [c["name"] for c in checks if not c["ok"]]
-message = "failed: " + ", ".join(failed) if failed else f"{len(checks)} checks"
-json.dump({"message": message, "checks": checks}, sys.stdout)
-sys.exit(1 if failed else 0)
+check.end()

@@ -59,16 +59,15 @@ static const char server[] =
 
 static const char smoke[] =
 	"\"\"\"Proves that the server answers what it was told to.  docs/internals/hooks.md has the contract.\"\"\"\n"
-	"import json\n"
-	"import sys\n"
 	"import urllib.request\n"
 	"\n"
-	"request = json.load(sys.stdin)\n"
-	"url = request[\"provides\"][request[\"component\"]][\"url\"]\n"
-	"answer = urllib.request.urlopen(url, timeout=10).read().decode().strip()\n"
-	"ok = answer == request[\"settings\"][\"greeting\"]\n"
-	"print(json.dumps({\"message\": f\"the server says {answer}\", \"checks\": [{\"name\": \"answer\", \"ok\": ok, \"detail\": answer}]}))\n"
-	"sys.exit(0 if ok else 1)\n";
+	"import mill_hook\n"
+	"\n"
+	"ask = mill_hook.ask()\n"
+	"check = mill_hook.Checks()\n"
+	"answer = urllib.request.urlopen(ask[\"provides\"][ask[\"component\"]][\"url\"], timeout=10).read().decode().strip()\n"
+	"check(\"answer\", answer == ask[\"settings\"][\"greeting\"], answer)\n"
+	"check.end(f\"the server says {answer}\")\n";
 
 static const char readme[] =
 	"# %s\n"

@@ -14,7 +14,7 @@ static bool stays_inside(const char *dir, const char *path)
 	return strncmp(real_dir, real_path, n) == 0 && real_path[n] == '/';
 }
 
-/* A word "${component}/FILE". */
+/* A word "${component}/FILE": its own, or one that all hooks share. */
 static void check_word(struct mill_reader *r, const struct mill_component *c,
 		       const struct mill_template *t)
 {
@@ -27,6 +27,9 @@ static void check_word(struct mill_reader *r, const struct mill_component *c,
 		return;
 	}
 	_cleanup_free_ char *path = mill_path_join(c->dir, name);
+	_cleanup_free_ char *shared = r->shared_hooks ? mill_path_join(r->shared_hooks, name) : NULL;
+	if (!mill_exists(path) && shared && mill_exists(shared))
+		return;
 	if (!mill_exists(path))
 		mill_diag_error(r->diags, t->mark, "there is no file '%s' in the folder of '%s'", name,
 				c->name);

@@ -17,6 +17,7 @@ struct mill_model_private {
 	struct mill_document **docs;
 	size_t n_docs, cap_docs;
 	struct mill_sources sources;
+	const char *shared_hooks; /* in the model's arena; NULL: no shipped folder */
 };
 
 struct mill_folder { /* a component's folder, before its manifest is read */

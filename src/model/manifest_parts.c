@@ -63,13 +63,13 @@ static void read_secrets(struct mill_reader *r, const struct mill_node *map,
 }
 
 /* A file is run by the tools' Python from the component's (staged) folder. */
-static void python_hook(struct mill_reader *r, const struct mill_node *file, struct mill_hook *h)
+/* A file of the component's folder (or that all hooks share), run by the Python of `group`: tools or store. */
+static void python_hook(struct mill_reader *r, const char *group, const char *file, struct mill_mark mark, struct mill_hook *h)
 {
 	h->command = MILL_ARENA_ARRAY(r->arena, 2, struct mill_template);
 	h->n_command = 2;
-	h->command[0] = mill_template_make(r->arena, "tools", "/bin/python", file->mark);
-	h->command[1] = mill_template_make(
-		r->arena, "component", mill_arena_printf(r->arena, "/%s", file->text), file->mark);
+	h->command[0] = mill_template_make(r->arena, group, "/bin/python", mark);
+	h->command[1] = mill_template_make(r->arena, "component", mill_arena_printf(r->arena, "/%s", file), mark);
 }
 
 static void read_hook(struct mill_reader *r, const struct mill_node *node, uint64_t timeout_ns,
@@ -80,7 +80,7 @@ static void read_hook(struct mill_reader *r, const struct mill_node *node, uint6
 	h->mark = node->mark;
 	h->timeout_ns = timeout_ns;
 	if (mill_node_is_scalar(node)) {
-		python_hook(r, node, h);
+		python_hook(r, "tools", node->text, node->mark, h);
 		return;
 	}
 	const struct mill_node *command = mill_read_list(node, "command");
@@ -89,7 +89,7 @@ static void read_hook(struct mill_reader *r, const struct mill_node *node, uint6
 	if (!!command + !!file != 1)
 		mill_diag_error(r->diags, node->mark, "a hook needs one of hook (a file) and command");
 	if (file)
-		python_hook(r, file, h);
+		python_hook(r, "tools", file->text, file->mark, h);
 	else
 		mill_read_templates(r, command, &h->command, &h->n_command);
 }
@@ -214,6 +214,11 @@ void mill_manifest_read_parts(struct mill_reader *r, const struct mill_node *roo
 	MILL_MAP_EACH (pair, tasks)
 		read_task(r, pair, c, &c->tasks[c->n_tasks++]);
 	read_hook(r, mill_node_get(root, "smoke"), 120 * MILL_SEC, &c->smoke);
+	if (c->n_kernels && !mill_node_get(root, "smoke")) { /* a cell in each; R and Scala start slowly */
+		c->smoke.mark = c->mark;
+		c->smoke.timeout_ns = 300 * MILL_SEC;
+		python_hook(r, "store", "kernels.py", c->mark, &c->smoke);
+	}
 	read_hook(r, mill_node_get(root, "repo"), 600 * MILL_SEC, &c->repo);
 	read_hook(r, mill_node_get(root, "backup"), 600 * MILL_SEC, &c->backup);
 	read_hook(r, mill_node_get(root, "configure"), 60 * MILL_SEC, &c->configure);

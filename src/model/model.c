@@ -55,8 +55,13 @@ int mill_model_load(const struct mill_model_request *q, struct mill_diags *diags
 	_cleanup_error_ struct mill_error own = {0};
 	struct mill_model *m = model_new(diags);
 	struct mill_loading l = {.m = m, .request = q};
-	l.r = (struct mill_reader){
-		.arena = &m->arena, .diags = diags, .sources = &m->priv->sources, .strict = q->all_manifests};
+	if (q->resources)
+		m->priv->shared_hooks = mill_arena_printf(&m->arena, "%s/components/_hooks", q->resources);
+	l.r = (struct mill_reader){.arena = &m->arena,
+				   .diags = diags,
+				   .sources = &m->priv->sources,
+				   .shared_hooks = m->priv->shared_hooks,
+				   .strict = q->all_manifests};
 	int rc = load(&l, err ? err : &own);
 	for (size_t i = 0; i < l.n_folders; i++)
 		mill_diags_release(&l.folders[i].diags);
@@ -85,8 +90,11 @@ struct mill_component *mill_model_load_manifest(struct mill_model *m, const char
 						const char *dir)
 {
 	struct mill_loading l = {.m = m};
-	l.r = (struct mill_reader){
-		.arena = &m->arena, .diags = m->diags, .sources = &m->priv->sources, .strict = true};
+	l.r = (struct mill_reader){.arena = &m->arena,
+				   .diags = m->diags,
+				   .sources = &m->priv->sources,
+				   .shared_hooks = m->priv->shared_hooks,
+				   .strict = true};
 	_cleanup_free_ char *path = mill_path_join(dir, mill_manifest_file(dir));
 	_cleanup_free_ char *absolute = mill_path_absolute(dir);
 	const size_t before = m->diags->n_errors;

@@ -20,6 +20,7 @@ struct mill_reader {
 	struct mill_arena *arena;
 	struct mill_diags *diags; /* NULL: report nothing */
 	struct mill_sources *sources;
+	const char *shared_hooks; /* folder of files that every hook has beside it; NULL: none */
 	bool strict; /* also what costs time and only matters to who writes a manifest */
 };
 /* Takes the reference. */

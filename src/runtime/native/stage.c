@@ -38,22 +38,23 @@ static int digest_folder(struct mill_hash *h, const char *path, unsigned depth, 
 	return 0;
 }
 
+/* What is there already stays: the component's own file goes before the shared one. */
 static int copy_parts(const char *source, const char *to, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv names = {0};
 	int r = mill_list_dir(source, &names, err);
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		if (!is_staged(names.items[i], 0))
-			continue;
 		_cleanup_free_ char *from = mill_path_join(source, names.items[i]);
 		_cleanup_free_ char *at = mill_path_join(to, names.items[i]);
+		if (!is_staged(names.items[i], 0) || mill_exists(at))
+			continue;
 		r = mill_is_dir(from) ? mill_copy_tree(from, at, err) : mill_copy_file(from, at, 0644, err);
 	}
 	return r;
 }
 
 /* Made beside and swapped in, so that a hook never sees half of it. */
-static int replace(struct mill_native *n, const char *source, const char *hooks, struct mill_error *err)
+static int replace(struct mill_native *n, const char *source, const char *shared, const char *hooks, struct mill_error *err)
 {
 	_cleanup_free_ char *fresh = mill_xasprintf("%s.new", hooks);
 	int r = mill_rm_rf(fresh, err);
@@ -61,6 +62,8 @@ static int replace(struct mill_native *n, const char *source, const char *hooks,
 		r = mill_mkdir_p(fresh, 0700, err);
 	if (r == 0)
 		r = copy_parts(source, fresh, err);
+	if (r == 0 && mill_is_dir(shared))
+		r = copy_parts(shared, fresh, err);
 	if (r == 0 && n->layout->root)
 		r = mill_chown_r(fresh, n->layout->uid, n->layout->gid, err);
 	if (r == 0)
@@ -75,12 +78,15 @@ int mill_stage_hooks(struct mill_native *n, const char *component, const char *s
 	if (!*source)
 		return 0;
 	_cleanup_free_ char *hooks = mill_native_component_path(n, component, "hooks");
+	_cleanup_free_ char *shared = mill_path_join(n->layout->resources, "components/_hooks");
 	_cleanup_free_ char *mark = mill_native_component_path(n, component, "hooks.digest");
 	_cleanup_free_ char *known = NULL;
 	char digest[MILL_SHA256_HEX];
 	size_t len = 0;
 	struct mill_hash *h = mill_hash_new(MILL_SHA256);
 	int r = digest_folder(h, source, 0, err);
+	if (r == 0 && mill_is_dir(shared))
+		r = digest_folder(h, shared, 0, err);
 	mill_hash_finish(h, digest);
 	if (r < 0) {
 		mill_error_wrap(err, "hooks of %s", component);
@@ -89,7 +95,7 @@ int mill_stage_hooks(struct mill_native *n, const char *component, const char *s
 	(void)mill_read_file(mark, sizeof(digest), &known, &len, NULL); /* absent: staged now */
 	if (mill_streq(known, digest) && mill_is_dir(hooks))
 		return 0;
-	r = replace(n, source, hooks, err);
+	r = replace(n, source, shared, hooks, err);
 	if (r < 0) {
 		mill_error_wrap(err, "hooks of %s", component);
 		return r;

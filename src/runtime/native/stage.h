@@ -1,4 +1,4 @@
-/* Hooks and what they read are copied to components/<name>/hooks before they run. */
+/* Hooks, what they read and what all of them share (components/_hooks) are copied to components/<name>/hooks before they run. */
 #ifndef MILL_NATIVE_STAGE_H
 #define MILL_NATIVE_STAGE_H
 

@@ -90,7 +90,10 @@ static int run(struct fixture *f, int (*fn)(struct mill_lake *, const struct mil
 	mill_lake_report_release(&f->report);
 	mill_error_release(&f->err);
 	standin_forget_counts(f->server);
-	return fn(f->lake, &f->sync, &f->report, &f->err);
+	int r = fn(f->lake, &f->sync, &f->report, &f->err);
+	if (r < 0)
+		print_message("%s\n", f->err.message ? f->err.message : "failed without a message");
+	return r;
 }
 
 static int push(struct fixture *f)

@@ -327,3 +327,9 @@ bool mill_proc_alive(const struct mill_proc *p)
 	while (n < 0 && errno == EINTR);
 	return n == 0;
 }
+
+unsigned mill_processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n > 0 ? (unsigned)n : 1;
+}

@@ -49,6 +49,8 @@ bool mill_proc_alive(const struct mill_proc *p);
 int mill_proc_start_time(pid_t pid, uint64_t *ret);
 /* "exit code 3", "signal 9 (KILL)": into buf. */
 const char *mill_status_text(int status, char *buf, size_t len);
+/* Processors that are on line, at least 1. */
+unsigned mill_processors(void);
 /* /proc/sys/kernel/random/boot_id without newline; static, read once. */
 const char *mill_boot_id(void);
 

@@ -18,7 +18,7 @@ const struct mill_option mill_global_options[] = {
 	{.name = "kubeconfig", .arg = "FILE", .word = MILL_WORD_FILE,
 	 .help = "kubeconfig of the hybrid location"},
 	{.letter = 'j', .name = "jobs", .arg = "N", .value = MILL_VALUE_JOBS,
-	 .help = "how many installs or transfers run at a time"},
+	 .help = "how many installs, transfers or tests run at a time"},
 	{.letter = 'y', .name = "yes", .help = "do not ask"},
 	{.letter = 'q', .name = "quiet", .help = "results and errors only"},
 	{.letter = 'v', .name = "verbose", .help = "say more of what is done"},

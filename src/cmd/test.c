@@ -1,8 +1,11 @@
 /* Runs the components' smoke tests. */
+#include <pthread.h>
+
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/parse.h"
+#include "base/proc.h"
 #include "cmd/commands.h"
 #include "cmd/context.h"
 #include "cmd/interrupt.h"
@@ -14,7 +17,13 @@ static enum mill_look look_of(const char *result)
 						: MILL_LOOK_BAD;
 }
 
-/* Components of the platform that the names mean (a stood-in name means who stands in). */
+static void add_tested(const struct mill_context *ctx, const char *name, struct mill_strv *ret)
+{
+	if (mill_ops_has_hook(ctx->native, name, "smoke") && !mill_strv_contains(ret, name))
+		mill_strv_add(ret, name);
+}
+
+/* Components with a test that the names mean (a stood-in name means who stands in). */
 static int choose(const struct mill_context *ctx, const struct mill_strv *names,
 		  struct mill_strv *ret, struct mill_error *err)
 {
@@ -34,7 +43,7 @@ static int choose(const struct mill_context *ctx, const struct mill_strv *names,
 
 			if (strcmp(name, names->items[k]) == 0 ||
 			    mill_streq(mill_json_get_string(c, "stands_for", NULL), names->items[k])) {
-				mill_strv_add(ret, name);
+				add_tested(ctx, name, ret);
 				found = true;
 			}
 		}
@@ -47,7 +56,7 @@ static int choose(const struct mill_context *ctx, const struct mill_strv *names,
 	json_array_foreach(json_object_get(status, "components"), i, c)
 	{
 		if (names->n == 0)
-			mill_strv_add(ret, mill_json_get_string(c, "name", ""));
+			add_tested(ctx, mill_json_get_string(c, "name", ""), ret);
 	}
 	return 0;
 }
@@ -103,8 +112,16 @@ static void print_result(const struct mill_ui *ui, const json_t *result)
 	fflush(stdout);
 }
 
-struct tally {
-	json_t *tests;
+/* Tests run side by side; what they share is behind the lock. */
+struct tests {
+	const struct mill_context *ctx;
+	const struct mill_strv *components;
+	const json_t *status;
+	int cancel_fd;
+	pthread_mutex_t lock;
+	size_t next;
+	bool cancelled;
+	json_t *results; /* as the components are ordered */
 	size_t ok, failed, skipped;
 };
 
@@ -136,38 +153,77 @@ static json_t *not_running(const json_t *status, const char *component)
 	return NULL;
 }
 
-static int test_one(const struct mill_context *ctx, const char *component, const json_t *status, struct tally *t,
-		    struct mill_error *err)
+static void take(struct tests *t, size_t at, json_t *result)
 {
-	json_t *result = not_running(status, component);
-	const char *word;
-	int r;
+	const char *word = mill_json_get_string(result, "result", "failed");
 
-	if (!mill_ops_has_hook(ctx->native, component, "smoke")) {
-		json_decref(result);
-		return 0;
-	}
-	r = result ? 0 : mill_ops_hook(ctx->native, component, "smoke", NULL, mill_interrupt_fd(NULL), &result, err);
-	if (r == -ECANCELED)
-		return r;
-	if (r < 0) {
-		result = not_run(component, err);
-		mill_error_release(err);
-	}
-	word = mill_json_get_string(result, "result", "failed");
 	json_object_set_new(result, "ok", json_boolean(strcmp(word, "ok") == 0));
 	t->ok += strcmp(word, "ok") == 0;
 	t->skipped += strcmp(word, "skipped") == 0;
 	t->failed += strcmp(word, "failed") == 0;
-	if (!ctx->ui->json)
-		print_result(ctx->ui, result);
-	json_array_append_new(t->tests, result);
-	return 0;
+	if (!t->ctx->ui->json)
+		print_result(t->ctx->ui, result);
+	json_array_set_new(t->results, at, result);
 }
 
-static void print_json(const struct tally *t)
+static int test_one(const struct tests *t, const char *component, json_t **ret)
 {
-	_cleanup_json_ json_t *all = json_pack("{s:O, s:i, s:i, s:i}", "tests", t->tests, "ok", (int)t->ok, "failed",
+	_cleanup_error_ struct mill_error err = {0};
+	int r;
+
+	*ret = not_running(t->status, component);
+	if (*ret)
+		return 0;
+	r = mill_ops_hook(t->ctx->native, component, "smoke", NULL, t->cancel_fd, ret, &err);
+	if (r < 0 && r != -ECANCELED)
+		*ret = not_run(component, &err);
+	return r == -ECANCELED ? r : 0;
+}
+
+static void *work(void *arg)
+{
+	struct tests *t = arg;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->cancelled && t->next < t->components->n) {
+		json_t *result = NULL;
+		size_t at = t->next++;
+		int r;
+
+		pthread_mutex_unlock(&t->lock);
+		r = test_one(t, t->components->items[at], &result);
+		pthread_mutex_lock(&t->lock);
+		if (r < 0)
+			t->cancelled = true;
+		else
+			take(t, at, result);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+/* The records are loaded by now (`status` read them): hooks only read them, as those of `up` do. */
+static int run_all(struct tests *t, size_t jobs, struct mill_error *err)
+{
+	pthread_t threads[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->components->n; i++)
+		json_array_append_new(t->results, json_null());
+	pthread_mutex_init(&t->lock, NULL);
+	while (n < MILL_ARRAY_LEN(threads) && n + 1 < jobs && n + 1 < t->components->n &&
+	       pthread_create(&threads[n], NULL, work, t) == 0)
+		n++;
+	work(t); /* this one too: without a thread they run one by one */
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
+	pthread_mutex_destroy(&t->lock);
+	return t->cancelled ? mill_fail(err, ECANCELED, "interrupted") : 0;
+}
+
+static void print_json(const struct tests *t)
+{
+	_cleanup_json_ json_t *all = json_pack("{s:O, s:i, s:i, s:i}", "tests", t->results, "ok", (int)t->ok, "failed",
 					       (int)t->failed, "skipped", (int)t->skipped);
 	_cleanup_free_ char *text = json_dumps(all, JSON_INDENT(2));
 
@@ -179,7 +235,7 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
 	_cleanup_strv_ struct mill_strv names = {0}, components = {0};
 	_cleanup_json_ json_t *tests = json_array(), *status = NULL;
-	struct tally t = {.tests = tests};
+	struct tests t = {.ctx = &ctx, .components = &components, .results = tests};
 	int r = mill_context_platform(&ctx, err);
 
 	if (r == 0)
@@ -189,11 +245,12 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	mill_context_names(&ctx, &names);
 	r = choose(&ctx, &names, &components, err);
 	if (r == 0)
-		r = mill_interrupt_fd(err) < 0 ? -err->code : 0;
-	if (r == 0)
+		r = t.cancel_fd = mill_interrupt_fd(err);
+	if (r >= 0)
 		r = mill_ops_status(ctx.native, false, &status, err);
-	for (size_t i = 0; i < components.n && r == 0; i++)
-		r = test_one(&ctx, components.items[i], status, &t, err);
+	t.status = status;
+	if (r == 0)
+		r = run_all(&t, mill_opt_count(inv, "jobs", mill_processors()), err);
 	if (r < 0)
 		return mill_context_end(&ctx, r, err);
 	if (inv->ui->json)
@@ -210,9 +267,11 @@ const struct mill_command mill_cmd_test = {
 	.usage = "[COMPONENT...]",
 	.description = "Runs the smoke test of the named components, or of all that have one, against the running "
 		       "platform. A test proves the function, not just an open port: it puts, gets and deletes an "
-		       "object, reads an old version back, queries every target. Exit code 1 when one fails.",
+		       "object, reads an old version back, queries every target. As many run side by side as there are "
+		       "processors, or as -j says. Exit code 1 when one fails.",
 	.examples = "data-mill test\n"
 		    "data-mill test minio --verbose\n"
+		    "data-mill test -j 1\n"
 		    "data-mill test --json",
 	.word = MILL_WORD_COMPONENT,
 	.max_args = -1,

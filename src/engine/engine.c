@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 
 #include "base/clock.h"
+#include "base/proc.h"
 #include "engine/dag.h"
 
 #define THREADS_MAX 256
@@ -332,9 +333,8 @@ int mill_engine_run(const struct mill_plan *plan, const struct mill_executor *x,
 	if (e.wake_fd < 0 || e.cancel_fd < 0) {
 		r = mill_fail_errno(err, errno, "eventfd");
 	} else {
-		long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 		if (e.jobs == 0)
-			e.jobs = cpus > 0 ? (unsigned)cpus : 1;
+			e.jobs = mill_processors();
 		pthread_mutex_init(&e.lock, NULL);
 		e.actions = mill_xcalloc(plan->n_actions, sizeof(*e.actions));
 		for (unsigned id = 0; id < plan->n_actions; id++)

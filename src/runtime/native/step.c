@@ -145,8 +145,7 @@ void mill_step_log(struct mill_step_ctx *x, const char *fmt, ...)
 
 unsigned mill_step_jobs(const struct mill_step_ctx *x)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-	return x->options->jobs ? x->options->jobs : n > 0 ? (unsigned)n : 1;
+	return x->options->jobs ? x->options->jobs : mill_processors();
 }
 
 int mill_step_tool(struct mill_step_ctx *x, const char *name, struct mill_toolchain *ret,

@@ -200,6 +200,15 @@ static void show_status(const struct run *run)
 	print_json_line("end", "status", text);
 }
 
+/* What is retained is fitted to the budget; what people put there is not. */
+static void warn_of_disk(const struct run *run)
+{
+	_cleanup_json_ json_t *disk = NULL;
+
+	if (mill_ops_disk(run->ctx->native, &disk, NULL) == 0 && mill_json_get_bool(disk, "warn", false))
+		mill_warn(run->ctx->ui, "%s: %s", run->ctx->platform->name, mill_json_get_string(disk, "text", ""));
+}
+
 static int end(const struct run *run, const struct mill_engine_result *result, struct mill_error *err)
 {
 	const struct mill_ui *ui = run->ctx->ui;
@@ -213,6 +222,7 @@ static int end(const struct run *run, const struct mill_engine_result *result, s
 	}
 	if (!run->o->plan.install_only)
 		show_status(run);
+	warn_of_disk(run);
 	if (result->failed) {
 		mill_fail(err, EIO, "%zu of %zu steps failed, %zu were not tried for it; the rest is done",
 			  result->failed, run->plan->n_actions, result->skipped);

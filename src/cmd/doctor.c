@@ -116,6 +116,16 @@ static void check_programs(struct findings *f)
 	    have.len ? have.data : "none");
 }
 
+static void check_budget(struct findings *f, const char *name, struct mill_native *native)
+{
+	_cleanup_free_ char *title = mill_xasprintf("%s disk", name);
+	_cleanup_json_ json_t *disk = NULL;
+
+	if (mill_ops_disk(native, &disk, NULL) == 0 && mill_json_get_int(disk, "budget", 0))
+		add(f, mill_json_get_bool(disk, "warn", false) ? "warning" : "ok", title, "%s",
+		    mill_json_get_string(disk, "text", ""));
+}
+
 static void check_platforms(struct findings *f, struct mill_context *ctx)
 {
 	_cleanup_strv_ struct mill_strv names = {0};
@@ -142,6 +152,7 @@ static void check_platforms(struct findings *f, struct mill_context *ctx)
 			add(f, "ok", names.items[i], "%lld of %lld services ready%s%s", (long long)ready,
 			    (long long)json_integer_value(total), daemon ? "" : ", no daemon runs",
 			    socket > 107 ? "; its path is long, so its socket lies in XDG_RUNTIME_DIR" : "");
+			check_budget(f, names.items[i], native);
 		}
 		mill_native_close(native);
 		mill_platform_close(p);

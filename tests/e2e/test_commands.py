@@ -191,6 +191,20 @@ def test_doctor(tiny):  # noqa: F811
     assert any(c["level"] == "error" and c["name"] == "memory" for c in found), found
 
 
+def test_disk_budget(tiny):  # noqa: F811
+    tiny.component("a", service={"resources": {"memory": "32Mi", "disk": "1Mi", "disk_max": "9Mi"}})
+    tiny.flavour("a", project={"disk": "10Mi"})
+    assert "disk budget" not in tiny("up").out
+    found = {c["name"]: c for c in tiny("doctor", "--json", "-q").json}
+    assert found["native.tiny disk"]["level"] == "ok", found
+    (tiny.folder("a") / "data" / "much").write_bytes(b"x" * (9 << 20))
+    found = {c["name"]: c for c in tiny("doctor", "--json", "-q").json}
+    check = found["native.tiny disk"]
+    assert check["level"] == "warning" and re.search(r"9\..* MiB of the disk budget of 10 MiB \(a.server 9", check["text"]), check
+    result = tiny("up")
+    assert re.search(r"warning: .*disk budget of 10 MiB", result.out + result.err), result
+
+
 DOT_LINE = re.compile(r'^  (rankdir=LR|node \[shape=box\]|("[a-z0-9-]+")( -> ("[a-z0-9-]+"))?( \[label="[^"]*"(, style=dashed)?\])?);$')
 
 

@@ -31,6 +31,12 @@ int mill_ops_expand(struct mill_native *n, const char *const *names, size_t n_na
  */
 int mill_ops_status(struct mill_native *n, bool use, json_t **ret, struct mill_error *err);
 
+/*
+ * {"used": bytes of the platform's folder, "budget": bytes (0: none recorded), "warn": at 80 % of it or more, "text": says
+ * so, and who uses most when warn}.  Reads the whole folder: for doctor and the end of `up`.
+ */
+int mill_ops_disk(struct mill_native *n, json_t **ret, struct mill_error *err);
+
 /* ---- start and stop ---- */
 /* Where told of what happens: "minio.server", "stopping", "". */
 struct mill_ops_watch {

@@ -51,6 +51,9 @@ found = mlflow.search_runs(experiment_names=["digits"], order_by=["metrics.accur
 found = found[found.run_id.isin([run for run, _ in runs.values()])]  # of today's
 print(found[["tags.mlflow.runName", "metrics.accuracy", "metrics.log_loss"]].round(3).to_string(index=False))
 
+tags = client.get_run(found.run_id.iloc[0]).data.tags  # in which environment, on which data: nobody had to say so
+print("tagged:", ", ".join(f"{name[5:]} {value[:20]}" for name, value in sorted(tags.items()) if name.startswith("mill.")))
+
 # the linear one is in service, the forest wants to be: an A/B test will tell (serving_ab_test.py)
 for alias, title in (("champion", "logistic C=1e-4"), ("challenger", "forest")):
     version = mlflow.register_model(runs[title][1], NAME)

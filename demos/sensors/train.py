@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 NAME, COLUMNS = "sensors", ["temperature_c", "humidity_pct", "jump", "spread"]
 facts = story.recall()
+os.environ["MILL_DATA_VERSION"] = facts["version"]  # every run is tagged with it
 frame = pd.read_parquet(f"s3://{story.LAKE}/features")
 x, y = frame[COLUMNS].to_numpy(float), frame["anomaly"].to_numpy(int)
 x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.4, random_state=0, stratify=y)
@@ -33,7 +34,6 @@ for alias, (title, model) in candidates.items():
         scores[alias] = f1_score(y_test, model.predict(x_test), zero_division=0)
         mlflow.log_params({"model": type(model).__name__, "rows": len(frame)})
         mlflow.log_metrics({"f1": scores[alias], "accuracy": float((model.predict(x_test) == y_test).mean())})
-        mlflow.set_tags({"data_version": facts.get("version", "none"), "environment": os.environ.get("MILL_ENVIRONMENT_HASH", "none")})
         logged = mlflow.sklearn.log_model(
             model,
             name="model",
@@ -45,9 +45,10 @@ for alias, (title, model) in candidates.items():
     client.set_registered_model_alias(NAME, alias, version.version)
     versions[alias] = version.version
 np.savez("test.npz", x=x_test, y=y_test)
-runs = len(mlflow.search_runs(experiment_names=["sensors"], filter_string=f"tags.data_version = '{facts.get('version', 'none')}'"))
-story.must(runs >= 2, f"only {runs} runs are tracked")
+tags = f"tags.`mill.data_version` = '{facts['version']}' and tags.`mill.environment_hash` = '{os.environ['MILL_ENVIRONMENT_HASH']}'"
+runs = len(mlflow.search_runs(experiment_names=["sensors"], filter_string=tags))
+story.must(runs >= 2, f"only {runs} runs are tracked with their data version and environment")
 story.remember(models=versions)
 story.done(f"{len(x_train)} rows trained two models (f1 {scores['champion']:.2f} and {scores['challenger']:.2f}), tracked with data version "
-           f"{facts.get('version', 'none')[:10]}, registered as {NAME} {versions['champion']} and {versions['challenger']}",
+           f"{facts['version'][:10]}, registered as {NAME} {versions['champion']} and {versions['challenger']}",
            rows=len(frame), trained=len(x_train), tested=len(x_test))  # fmt: skip

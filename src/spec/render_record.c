@@ -235,8 +235,11 @@ json_t *mill_render_record(struct mill_render *r, struct mill_rendered *rc)
 /* Providers that the flavour would bind come last in the fold, so that their names win. */
 json_t *mill_render_environment(struct mill_render *r)
 {
+	const struct mill_project *project = &r->model->project;
 	json_t *env = json_object();
 
+	if (project->data_folder && mill_resolve_provider(r->model, "s3")) /* where code finds what is mirrored */
+		json_object_set_new(env, "MILL_DATA_BUCKET", json_string(project->data_bucket));
 	for (int preferred = 0; preferred < 2; preferred++)
 		for (size_t i = 0; i < r->n; i++) {
 			struct mill_rendered *rc = &r->components[i];

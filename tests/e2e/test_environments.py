@@ -143,3 +143,23 @@ def test_r_scripts_and_overlays(mill, tmp_path):
     (tmp_path / "a.R").write_text("cat(commandArgs(TRUE), 6 * 7, .libPaths()[1])")
     word, answer, library = mill.run("notebook", "run", tmp_path / "a.R", "-e", "r", "--", "hello").out.split()
     assert (word, answer) == ("hello", "42") and library.startswith(str(mill.home))
+
+
+def test_what_people_install_goes_to_an_overlay(mill, tmp_path):
+    """pip and install.packages() write to a folder of the user's for this lock, never into the store."""
+    need(mill, "r")
+    store, shown = listed(mill)["r"]["path"], "import iniconfig; print(iniconfig.__file__)"
+    before = sorted(os.listdir(store))
+    mill.run("exec", "-e", "r", "--", "python", "-m", "pip", "install", "-q", "iniconfig==2.1.0")
+    assert mill.run("exec", "-e", "r", "--", "python", "-c", shown).out.startswith(str(mill.home))
+    assert "iniconfig" not in mill.run("exec", "-e", "r", "--", "python", "-m", "pip", "list", "--path", store).out
+    package = tmp_path / "seven"
+    package.mkdir()
+    (package / "DESCRIPTION").write_text("Package: seven\nVersion: 1.0\nTitle: Seven\nDescription: Seven.\nLicense: MIT\nAuthor: A\nMaintainer: A <a@b.c>\n")
+    (package / "NAMESPACE").write_text("export(six.times)\n")
+    (package / "R").mkdir()
+    (package / "R" / "a.R").write_text("six.times <- function(n) 6 * n\n")
+    mill.run("exec", "-e", "r", "--", "Rscript", "-e", f'install.packages("{package}", repos = NULL, type = "source")')
+    answer, place = mill.run("exec", "-e", "r", "--", "Rscript", "-e", 'cat(seven::six.times(7), find.package("seven"))').out.split()
+    assert answer == "42" and place.startswith(str(mill.home))
+    assert sorted(os.listdir(store)) == before

@@ -3,14 +3,12 @@
 MLflow asks run context providers (entry point mlflow.run_context_provider) for tags at the start of every run.
 """
 
+import hashlib
 import os
 import pathlib
 
-VARIABLES = {
-    "mill.environment": "MILL_ENVIRONMENT",
-    "mill.environment_hash": "MILL_ENVIRONMENT_HASH",
-    "mill.data_version": "MILL_DATA_VERSION",
-}
+VARIABLES = {"mill.environment": "MILL_ENVIRONMENT", "mill.environment_hash": "MILL_ENVIRONMENT_HASH"}
+PAGES_MAX = 50  # of 1000 objects
 
 
 def git_commit(folder):
@@ -34,14 +32,37 @@ def git_commit(folder):
     return None
 
 
+def data_version():
+    """What MILL_DATA_VERSION says; else a digest of the names and contents (ETags) in the platform's data bucket, as they are now."""
+    said, bucket = os.environ.get("MILL_DATA_VERSION"), os.environ.get("MILL_DATA_BUCKET")
+    if said or not bucket:
+        return said
+    import boto3
+    from botocore.config import Config
+
+    digest = hashlib.sha256()
+    lake = boto3.client("s3", config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}))
+    for number, page in enumerate(lake.get_paginator("list_objects_v2").paginate(Bucket=bucket)):
+        if number == PAGES_MAX:
+            return None
+        for item in page.get("Contents", []):
+            digest.update(f"{item['Key']}\0{item['ETag']}\n".encode())
+    return f"{bucket}@{digest.hexdigest()[:16]}"
+
+
+def found(ask, *args):
+    """A tag that cannot be found out is left out: it must not fail the run."""
+    try:
+        return ask(*args)
+    except Exception:  # noqa: BLE001
+        return None
+
+
 class Provider:
     def in_context(self):
         return True
 
     def tags(self):
-        found = {tag: os.environ[name] for tag, name in VARIABLES.items() if os.environ.get(name)}
-        try:
-            commit = git_commit(pathlib.Path.cwd())
-        except OSError:
-            commit = None
-        return found | ({"mill.git_commit": commit} if commit else {})
+        tags = {tag: os.environ.get(name) for tag, name in VARIABLES.items()}
+        tags |= {"mill.git_commit": found(git_commit, pathlib.Path.cwd()), "mill.data_version": found(data_version)}
+        return {tag: value for tag, value in tags.items() if value}

@@ -105,6 +105,7 @@ sanitized_faults() {
 }
 
 mill_need test
+mill_want browser
 for name in $stages; do
 	case $name in
 	gcc)

@@ -4,6 +4,9 @@
 mill_packages_build="gcc libc6-dev meson ninja-build pkg-config libyaml-dev libjansson-dev libcurl4-openssl-dev libexpat1-dev libevent-dev libarchive-dev libssl-dev python3 python3-pip python3-venv ca-certificates"
 mill_packages_test="$mill_packages_build libcmocka-dev clang libclang-rt-dev valgrind python3-pytest curl"
 
+# Pages are looked at in it where it can be had; Ubuntu has it as a snap only.
+mill_packages_browser="chromium chromium-driver"
+
 mill_say() { printf '%s\n' "run.sh: $*" >&2; }
 
 # mill_need build|test: installs what is missing as root, else says exactly what is and ends.
@@ -40,6 +43,20 @@ mill_need() {
 	mill_say "these packages are missing: ${missing[*]}"
 	mill_say "next: sudo apt-get install ${missing[*]}"
 	exit 1
+}
+
+# mill_want LIST: as root, installs what is missing of packages that tests can do without.
+mill_want() {
+	local list=mill_packages_$1 name missing=()
+	for name in ${!list}; do
+		dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+	done
+	[ ${#missing[@]} -eq 0 ] && return 0
+	if [ "$(id -u)" = 0 ] && apt-cache show "${missing[@]}" >/dev/null 2>&1; then
+		mill_say "installing ${missing[*]}"
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 && return 0
+	fi
+	mill_say "tests go without ${missing[*]}"
 }
 
 # Names that differ between releases.

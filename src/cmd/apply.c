@@ -150,6 +150,7 @@ static int carry_out(struct run *run, struct mill_engine_result *result, struct 
 	struct mill_executor executor;
 	struct mill_engine_options options = {
 		.jobs = mill_opt_count(ctx->inv, "jobs", 0),
+		.serial = run->o->one_by_one,
 		.cancel_fd = mill_interrupt_fd(err),
 		.on_event = on_event,
 		.arg = run,

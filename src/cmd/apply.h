@@ -15,6 +15,7 @@ struct mill_apply_options {
 	struct mill_plan_options plan;
 	bool dry_run;           /* show only; takes no lock */
 	bool detailed_exitcode; /* dry run: exit code 3 for a plan that is not empty */
+	bool one_by_one;        /* one action at a time */
 	bool force;             /* preflight's errors are warnings */
 };
 

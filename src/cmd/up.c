@@ -9,6 +9,7 @@ static const struct mill_option options[] = {
 	 .help = "leave this component out; may be repeated"},
 	{.name = "no-data", .help = "do not mirror the data folder into the lake"},
 	{.name = "move-ports", .help = "give services whose port a stranger took another one"},
+	{.name = "one-by-one", .help = "one step at a time: slower, and shows what each takes by itself"},
 	{.name = "force", .help = "go on where preflight finds too little memory or disk"},
 	MILL_OPTION_WAIT_LOCK,
 	{0},
@@ -19,6 +20,7 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	struct mill_apply_options o = {
 		.dry_run = mill_opt_on(inv, "dry-run"),
 		.force = mill_opt_on(inv, "force"),
+		.one_by_one = mill_opt_on(inv, "one-by-one"),
 		.plan = {.prune = mill_opt_on(inv, "prune"),
 			 .no_data = mill_opt_on(inv, "no-data"),
 			 .move_ports = mill_opt_on(inv, "move-ports")},

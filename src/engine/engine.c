@@ -220,7 +220,7 @@ static void tell_queued(struct engine *e)
 static void start_ready(struct engine *e)
 {
 	unsigned id;
-	while (!e->cancelled && e->running < THREADS_MAX) {
+	while (!e->cancelled && e->running < (e->o->serial ? 1 : THREADS_MAX)) {
 		/* What waits on others goes first: it takes no processor. */
 		if (mill_idheap_pop(&e->others, &id) ||
 		    (e->running_installs < e->jobs && mill_idheap_pop(&e->installs, &id)))

@@ -34,6 +34,7 @@ struct mill_executor {
 
 struct mill_engine_options {
 	unsigned jobs;     /* INSTALL actions at a time; 0: number of processors */
+	bool serial;       /* one action at a time, of any kind */
 	int cancel_fd;     /* readable (eventfd, signalfd): cancel; -1: none */
 	void (*on_event)(void *arg, const struct mill_event *e); /* called from one thread at a time */
 	void *arg;

@@ -15,6 +15,7 @@ enum deed { SUCCEED, FAIL, BLOCK_UNTIL_RELEASED, BLOCK_UNTIL_CANCELLED, CANCEL_T
 struct fake {
 	enum deed script[N_MAX];
 	unsigned order[N_MAX]; /* ids as they began */
+	bool serial; /* the run is */
 	unsigned n_begun, running, most_running, most_installs, installs;
 	int release_fd, cancel_fd;
 	enum mill_event_kind release_kind; /* this event of this action releases the blocked ones */
@@ -124,7 +125,7 @@ static int run(const struct mill_plan *plan, struct fake *f, unsigned jobs, stru
 	       struct mill_error *err)
 {
 	const struct mill_executor x = {.arg = f, .run = fake_run};
-	const struct mill_engine_options o = {.jobs = jobs, .cancel_fd = f->cancel_fd, .on_event = on_event, .arg = f};
+	const struct mill_engine_options o = {.jobs = jobs, .serial = f->serial, .cancel_fd = f->cancel_fd, .on_event = on_event, .arg = f};
 	return mill_engine_run(plan, &x, &o, ret, err);
 }
 
@@ -209,6 +210,23 @@ static void test_installs_are_limited_and_others_are_not(void **state)
 	assert_non_null(strstr(f->log.data, "queued "));
 	fake_free(f);
 	free(plan.actions);
+}
+
+static void test_serial_runs_one_at_a_time(void **state)
+{
+	static const struct edges edges[] = {{.id = 0, .after = {3}, .n = 1}};
+	_cleanup_error_ struct mill_error err = {0};
+	struct mill_engine_result result;
+	struct mill_plan plan;
+	struct fake *f = fake_new();
+	f->serial = true;
+	make_plan(&plan, 20, MILL_ACTION_START, edges, MILL_ARRAY_LEN(edges));
+	assert_int_equal(run(&plan, f, 0, &result, &err), 0);
+	assert_int_equal(result.done, 20);
+	assert_int_equal(f->most_running, 1);
+	assert_true(position(f, 3) < position(f, 0));
+	free(plan.actions);
+	fake_free(f);
 }
 
 static void test_cancel_ends_the_run(void **state)
@@ -308,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_failure_skips_only_dependants),
 		cmocka_unit_test(test_a_hung_action_delays_nobody_else),
 		cmocka_unit_test(test_installs_are_limited_and_others_are_not),
+		cmocka_unit_test(test_serial_runs_one_at_a_time),
 		cmocka_unit_test(test_cancel_ends_the_run),
 		cmocka_unit_test(test_cancelled_before_it_begins),
 		cmocka_unit_test(test_thousands_in_the_order_of_the_plan),

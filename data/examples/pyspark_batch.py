@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession  # noqa: E402
 
 spark = SparkSession.builder.appName("batch").getOrCreate()  # SPARK_CONF_DIR says the rest
 spark.sparkContext.setLogLevel("ERROR")
-readings = spark.read.csv("s3a://data/sensors/readings.csv", header=True, inferSchema=True)
+schema = "time timestamp, sensor string, temperature_c double, humidity_pct double, battery_v double, anomaly int"  # to infer it reads all of it once more
+readings = spark.read.csv("s3a://data/sensors/readings.csv", header=True, schema=schema)
 target = "s3a://spark/examples/readings"
 readings.repartition("sensor").write.mode("overwrite").partitionBy("sensor").parquet(target)
 spark.read.parquet(target).createOrReplaceTempView("readings")

@@ -1,16 +1,20 @@
 """What Grafana is given: dashboards whose queries name metrics that there are, and the sources they read, written as the flavour has them."""
 
+import base64
+import http.server
 import json
+import os
 import re
 import shutil
 import subprocess
+import threading
 
 import pytest
 import yaml
 from conftest import ROOT, TEST_HOME
 from tiny import PYTHON, free_port, tiny  # noqa: F401 (a fixture)
 
-FOLDER = ROOT / "components" / "grafana"
+FOLDER, HOOKS = ROOT / "components" / "grafana", ROOT / "components" / "_hooks"
 BOARDS = {p.stem: json.loads(p.read_text()) for p in sorted(FOLDER.glob("dashboards*/*.json"))}
 MANIFEST = yaml.safe_load((FOLDER / "component.yaml").read_text())
 FILES = MANIFEST["services"]["server"]["files"]
@@ -33,13 +37,15 @@ PROMQL = sorted({t["expr"].replace("$topic", ".+") for _, _, t in queries() if "
 
 
 def metrics(promql):
+    named = {n for names in re.findall(r'__name__=~"([^"]+)"', promql) for n in names.split("|")}
     text = re.sub(r'"(\\.|[^"\\])*"', "", promql)
     text = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", " ", text)
-    return {w for w in re.findall(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?![\w:]*\s*\()", text)} - WORDS
+    return {w for w in re.findall(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?![\w:]*\s*\()", text)} - WORDS | named
 
 
 def test_names_are_found_in_queries():
     assert metrics('sum by (a, b) (rate(x_total{c="d_e"}[5m]) or 2 * y:z:sum) > bool 1e3') == {"x_total", "y:z:sum"}
+    assert metrics('count({__name__=~"a|b_c",d="e"})') == {"a", "b_c"}
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -63,7 +69,7 @@ def test_dashboard(name):
         assert all(("expr" in t) == (p["datasource"]["uid"] == "prometheus") for t in p["targets"])
     variables = board["templating"]["list"]
     assert all(SOURCES[v["datasource"]["uid"]] == v["datasource"]["type"] for v in variables if v["type"] == "query")
-    for word in re.findall(r"\$(\w+)", json.dumps([p.get("targets") for p in board["panels"]])):
+    for word in re.findall(r"\$\{?(\w+)", json.dumps([p.get("targets") for p in board["panels"]])):
         assert word in {v["name"] for v in variables}
 
 
@@ -151,3 +157,44 @@ def test_provisioning_follows_the_flavour(tiny):  # noqa: F811
     tiny.flavour("prometheus, grafana")
     tiny("up", code=0)
     assert set(provisioned(tiny)) == few
+
+
+class Pretend(http.server.BaseHTTPRequestHandler):
+    """Answers as Grafana does, by its documented API; `lets_in` are the logins."""
+
+    lets_in = ("people:right",)
+
+    def do_GET(self):
+        login = base64.b64decode(self.headers.get("Authorization", "Basic ")[6:]).decode()
+        uid = self.path.split("/")[-1]
+        answers = {
+            "/api/datasources/proxy/uid/prometheus/api/v1/query?query=up": {"status": "success"},
+            "/api/datasources/proxy/uid/alertmanager/api/v2/status": {"versionInfo": {"version": "0"}},
+        } | {f"/api/datasources/uid/{s}/health": {"status": "OK"} for s in ("search", "postgres", "influxdb")}
+        if self.path.startswith("/api/dashboards/uid/") and uid in BOARDS:
+            answers[self.path] = {"dashboard": BOARDS[uid]}
+        code = 401 if login not in self.lets_in else 200 if self.path in answers else 404
+        body = json.dumps(answers.get(self.path, {})).encode()
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("lets_in, failed", [(("people:right",), []), (("people:right", "admin:admin"), ["admin is refused"])])
+def test_smoke_hook(lets_in, failed):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("P", (Pretend,), {"lets_in": lets_in}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    ask = {
+        "provides": {"grafana": {"url": f"http://127.0.0.1:{server.server_port}", "user": "people", "password": "right"}},
+        "requires": {n: {} for n in ("prometheus", "alertmanager", "search", "postgres", "influxdb")},
+    }
+    done = subprocess.run([PYTHON, FOLDER / "smoke.py"], input=json.dumps(ask), capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONPATH": str(HOOKS)})
+    server.shutdown()
+    server.server_close()
+    assert done.stdout, done.stderr
+    said = json.loads(done.stdout)
+    assert [c["name"] for c in said["checks"] if not c["ok"]] == failed and len(said["checks"]) == 14
+    assert done.returncode == bool(failed), done.stderr

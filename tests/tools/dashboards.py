@@ -12,8 +12,8 @@ import urllib.request
 
 NOISE = re.compile(
     r"^(go_|net_conntrack|promhttp|alertmanager_|jmx_|python_|jvm_(buffer|classes|comp|thread|memory_pool)|prometheus_(?!tsdb_head)"
-    r"|node_(?!cpu|memory_[MC]|disk|filesystem|load|network_(receive|transmit)_bytes)|flink_.*Status|elasticsearch_|pg_settings|pg_stat_(?!database)"
-    r"|metrics_.*(jvm|Percentile|_Number|StdDev|CodeGenerator|HiveExternal|LiveListener|_M(in|ax|ean)$|executor_(shuffle|filesystem))|.*_created$)"
+    r"|node_(?!cpu|memory_[MC]|disk|filesystem|load|network_(receive|transmit)_bytes)|flink_.*Status|elasticsearch_(?!jvm_memory_c|process_cpu)|pg_settings|pg_stat_(?!database)"
+    r"|metrics_.*(jvm_(?!total_committed_Value)|Percentile|_Number$|StdDev|CodeGenerator|HiveExternal|LiveListener|_M(in|ax|ean)$|executor_(shuffle|filesystem))|.*_created$)"
 )
 url, wrong, empty, count = sys.argv[1], [], [], 0
 

@@ -18,6 +18,7 @@ EXAMPLES = [
     ("dask_lake.py", "minio, dask", by_python_of("DASK_PYTHON", "dask_lake.py")),
     ("pyspark_batch.py", "minio, spark", by_python_of("PYSPARK_PYTHON", "pyspark_batch.py")),
     ("pyspark_streaming.py", "minio, kafka, spark", by_python_of("PYSPARK_PYTHON", "pyspark_streaming.py")),
+    ("superset_dashboard.py", "postgres, superset", ["exec", "--", "python3", "data/examples/superset_dashboard.py"]),
     ("mlflow_tracking.py", "minio, mlflow", in_environment("mlflow_tracking.py", "scipy")),
     ("serving_ab_test.py", "minio, seldon", in_environment("serving_ab_test.py", "scipy")),
     ("keras_denoise.ipynb", "minio, mlflow", [*in_environment("keras_denoise.ipynb", "tensorflow"), "--output", "{output}"]),

@@ -78,7 +78,8 @@ static bool is_meant(const struct mill_invocation *inv, const struct mill_store_
 static int verify_all(struct mill_invocation *inv, const struct mill_store *store,
 		      const struct mill_store_list *list, struct mill_error *err)
 {
-	size_t seen = 0, bad = 0;
+	const bool repair = mill_opt_on(inv, "repair");
+	size_t seen = 0, bad = 0, removed = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
 		const struct mill_store_entry *e = &list->items[i];
@@ -96,13 +97,23 @@ static int verify_all(struct mill_invocation *inv, const struct mill_store *stor
 			mill_outf("         %s\n", problems.items[k]);
 		bad += r < 0;
 		mill_error_release(err);
+		if (r < 0 && repair) {
+			r = mill_store_remove(store, e->key, err);
+			if (r < 0)
+				return mill_error_hint(err, "`data-mill down` the platforms that run it, then again");
+			removed++;
+		}
 	}
 	if (seen == 0 && inv->args.n)
 		return mill_fail_usage(err, "store verify: the store has no '%s'", inv->args.items[0]);
 	if (!bad)
 		return MILL_EXIT_OK;
+	if (removed == bad) {
+		mill_note(inv->ui, "removed %zu damaged of %zu entries; `data-mill up` installs them again", removed, seen);
+		return MILL_EXIT_OK;
+	}
 	mill_fail(err, EBADMSG, "%zu of %zu entries are damaged", bad, seen);
-	return mill_error_hint(err, "stop what uses them, remove them with `rm`, and run `data-mill up` again");
+	return mill_error_hint(err, "`data-mill store verify --repair` removes them, `data-mill up` installs them again");
 }
 
 static int run_verify(struct mill_invocation *inv, struct mill_error *err)
@@ -153,9 +164,13 @@ static int run_gc(struct mill_invocation *inv, struct mill_error *err)
 static const struct mill_command list = {
 	.name = "list", .summary = "list what is installed, and who uses it", .usage = "", .run = run_list,
 };
+static const struct mill_option verify_options[] = {
+	{.name = "repair", .help = "remove what is damaged, so that the next `up` installs it again"},
+	{0},
+};
 static const struct mill_command verify = {
 	.name = "verify", .summary = "compare every file with what was installed", .usage = "[KEY|NAME...]",
-	.max_args = -1, .run = run_verify,
+	.options = verify_options, .max_args = -1, .run = run_verify,
 };
 static const struct mill_command gc = {
 	.name = "gc", .summary = "remove what no platform uses, and half-built entries", .usage = "",

@@ -420,9 +420,16 @@ def test_store(tiny, server):  # noqa: F811
     file.write_text(file.read_text().replace("600", "601"))
     result = tiny("store", "verify", code=1)
     assert f"DAMAGED  {keys['run']}" in result.out and "bin/run" in result.out and "1 of 1 entries are damaged" in result.err
+    # not while it runs; then it is removed, and `up` builds it again
+    result = tiny("store", "verify", "--repair", code=1)
+    assert "data-mill down" in result.err and states() == {"run": "running"}
+    tiny("down", "--platform", "native.one")
+    assert "removed 1 damaged of 1 entries" in tiny("store", "verify", "--repair").err
+    tiny("up", "--platform", "native.one")
+    assert tiny("store", "verify", "run").out == f"ok       {keys['run']}\n"
     tiny("down", "--platform", "native.one")
     tiny("destroy", "--yes", "--delete-data", "--platform", "native.one")
-    assert tiny("store", "gc").out == keys["run"] + "\n" and tiny("store", "list", "--json", "-q").json == []
+    assert keys["run"] in tiny("store", "gc").out.split() and tiny("store", "list", "--json", "-q").json == []
 
 
 # ---- open ----

@@ -1,4 +1,4 @@
-"""The node's key and certificate, made once, beside the rendered configuration: nobody else is let in by the port for nodes."""
+"""The node's key and certificate, made once: nobody else is let in by the port for nodes."""
 
 import datetime
 import os

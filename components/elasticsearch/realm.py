@@ -1,7 +1,7 @@
 """The server's file realm: who may log in (`users`, bcrypt), with which role (`users_roles`), and what a role may do (`roles.yml`).
 
-The three files lie beside its configuration.  It reads them again within a second of a change.  A role `own-NAME` is that of a user of ours,
-`for-NAME` that of a consumer.
+The three files are kept with its data, so that they stay when the software goes.  It reads them again within a second of a change.
+A role `own-NAME` is that of a user of ours, `for-NAME` that of a consumer.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ class Realm:
     """with Realm(ask) as realm: ... changes the files, one hook at a time."""
 
     def __init__(self, ask):
-        self.folder = ask["services"]["server"]["dirs"]["config"]
+        self.folder = ask["services"]["server"]["dirs"]["data"] + "/config"
 
     def __enter__(self):
         self.lock = open(os.path.join(self.folder, "realm.lock"), "a")

@@ -1,6 +1,7 @@
 """Before the server starts: its certificate, and the platform's own users of the file realm; those of consumers stay."""
 
 import json
+import os
 import sys
 
 import certificate
@@ -10,8 +11,13 @@ ask = json.load(sys.stdin)
 people, secrets = ask["settings"]["user"], ask["secrets"]
 if people in ("admin", "keeper", "monitor"):
     sys.exit(f"setting user: {people} is a user of the platform's own")
-certificate.make(ask["services"]["server"]["dirs"]["config"])
 with Realm(ask) as realm:
+    certificate.make(realm.folder)
+    # it wants all its configuration in one folder: what is rendered is linked
+    for name in ("elasticsearch.yml", "jvm.options", "log4j2.properties"):
+        link = f"{realm.folder}/{name}"
+        if not os.path.islink(link):
+            os.symlink(f"../../config/{name}", link)
     for user, role in list(realm.members.items()):
         if role.startswith("own-") and role != "own-" + people:
             realm.drop(user)

@@ -126,6 +126,11 @@ def test_examples(platform, file, needs, arguments, tmp_path):
     env = {"DATA_MILL": str(platform.program)}
     result = platform.run(*arguments, check=False, timeout=900, env=env, cwd=ROOT)
     assert result.code == 0, result
+    if file.endswith(".ipynb"):
+        for notebook in (tmp_path / "out.ipynb", ROOT / "data/examples" / file):  # as run now, and as people find it
+            cells = [c for c in json.loads(notebook.read_text())["cells"] if c["cell_type"] == "code"]
+            assert all(c["execution_count"] for c in cells), notebook
+            assert sum("image/png" in o.get("data", {}) for c in cells for o in c["outputs"]) >= 2, notebook
 
 
 @pytest.mark.skipif(browser.available() is not None, reason=str(browser.available()))

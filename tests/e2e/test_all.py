@@ -118,6 +118,11 @@ def test_a_second_up_changes_nothing(platform):
     assert {s["id"]: s.get("pid") for s in services(platform)} == before
 
 
+def test_examples_and_their_notebooks_are_in_the_lake(platform):
+    there = {o["name"] for o in platform.run("data", "ls", "data/examples/", "--json").json}
+    assert {f"examples/{f.name}" for f in (ROOT / "data/examples").iterdir() if f.is_file()} <= there
+
+
 @pytest.mark.parametrize("file, needs, arguments", EXAMPLES, ids=[e[0] for e in EXAMPLES])
 def test_examples(platform, file, needs, arguments, tmp_path):
     if not LONG and file not in QUICK:
@@ -174,5 +179,9 @@ def test_the_story(platform):
 def test_down_leaves_nothing_running_and_destroy_nothing_at_all(platform):
     platform.run("down", timeout=600)
     assert platform.processes() == []
+    kept = platform.platforms()[0] / "services/jupyterhub.hub/data/home/smoke/notebooks/kept.ipynb"
+    kept.write_text("{}")
+    platform.run("destroy", "--yes", timeout=600)
+    assert kept.exists()  # what people wrote goes with --delete-data only
     platform.run("destroy", "--yes", "--delete-data", timeout=600)
     assert not platform.platforms()

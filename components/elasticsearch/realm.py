@@ -69,4 +69,4 @@ class Realm:
 
 
 def access(patterns, *privileges):
-    return {"names": list(patterns), "privileges": list(privileges or ("all",))}
+    return {"names": list(patterns), "privileges": list(privileges)}

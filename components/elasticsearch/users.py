@@ -26,5 +26,5 @@ with Realm(ask) as realm:
     realm.put("admin", secrets["admin"], ADMIN)
     realm.put("keeper", secrets["keeper"], "own-keeper", ["monitor"], [access(["logs-*"], "monitor", "delete_index")])
     realm.put("monitor", secrets["monitor"], "own-monitor", ["monitor"], [access(["*"], "monitor")])
-    realm.put(people, secrets["password"], "own-" + people, ["monitor"], [access(["*"])])
+    realm.put(people, secrets["password"], "own-" + people, ["monitor"], [access(["*"], "all")])
 json.dump({"message": f"admin, keeper, monitor, {people}"}, sys.stdout)

@@ -3,6 +3,7 @@
 A normal run takes `starter`; MILL_TEST_LONG=1 takes them all.  test_all.py has `default`.
 """
 
+import json
 import os
 import tempfile
 
@@ -25,10 +26,12 @@ def test_flavour(name):
         up = m.run("up", "-f", name, check=False, timeout=2000)
         status = m.run("status", "--json", "--memory").json
         down = {s["component"] for s in status["services"] if s["state"] != "ready"}
-        assert down <= untested and up.code == (1 if down else 0), up
-        assert {a["component"] for a in m.run("plan", "-f", name, "--json", "-q", check=False).json["actions"]} <= untested
+        assert down <= untested and up.code == (1 if down else 0), up.err[-6000:]
+        left = m.run("plan", "-f", name, "--json", "-q", check=False).json["actions"]
+        assert {a["component"] for a in left} <= untested, left
         tests = {t["component"]: t for t in m.run("test", "--json", "-q", check=False, timeout=2000).json["tests"]}
-        assert {n for n, t in tests.items() if not t["ok"]} <= untested, tests
+        bad = {n: (t["message"], t.get("log", ""), [c for c in t.get("checks", []) if not c["ok"]]) for n, t in tests.items() if not t["ok"]}
+        assert bad.keys() <= untested, json.dumps(bad, indent=1)
         mib = sum(s.get("pss", 0) for s in status["services"]) >> 20
         print(f"\n{name}: {len(status['services'])} services, {mib} MiB; {up.err.splitlines()[-1]}")
         m.run("destroy", "--yes", "--delete-data", timeout=600)

@@ -16,6 +16,7 @@ from pathlib import Path
 import browser
 import pytest
 from examples import EXAMPLES
+from storm import storm
 
 from conftest import ROOT, Mill
 
@@ -174,6 +175,19 @@ def test_a_killed_service_comes_back_and_its_neighbours_stay(platform):
 def test_the_story(platform):
     result = platform.run("demo", "sensors", "--json", check=False, timeout=2400)
     assert result.code == 0, result
+
+
+@pytest.mark.skipif(not LONG, reason="takes minutes: MILL_TEST_LONG=1")
+def test_the_story_ends_right_while_everything_is_restarted(platform):
+    flavour = (ROOT / "demos/sensors/flavour.yaml").read_text()
+    named = re.search(r"flavour: (.*)", flavour)[1].split(", ")
+    stories = storm(platform, [n for n in named if n in {s["component"] for s in services(platform)}])
+    assert stories[-1]["left"] == [], stories[-1]
+    for story in stories:
+        assert story["code"] == 0 and story["told"]["failed"] == 0, story
+        counts = {s["step"]: s["counts"] for s in story["told"]["steps"]}
+        rows = counts["publish"]["published"]
+        assert rows == counts["aggregate"]["summed"] == counts["influx"]["readings"] == counts["lake"]["in_lake"] == counts["features"]["features"]
 
 
 def test_down_leaves_nothing_running_and_destroy_nothing_at_all(platform):

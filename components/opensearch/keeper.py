@@ -24,14 +24,17 @@ def surplus(indices, today):
 
 def main():
     while True:
-        code, answer = admin.call(url, user, password, "GET", "/_cat/indices/logs-*?format=json&bytes=b&h=index,store.size")
-        if code == 200:
-            indices = [(i["index"], int(i["store.size"] or 0)) for i in answer]
-            for name, why in surplus(indices, datetime.datetime.now(datetime.timezone.utc).date()):
-                print(f"deletes {name}: {why}", flush=True)
-                admin.call(url, user, password, "DELETE", "/" + name)
-        elif code not in (401, 503):
-            print(f"{code}: {answer}", flush=True)
+        try:
+            code, answer = admin.call(url, user, password, "GET", "/_cat/indices/logs-*?format=json&bytes=b&h=index,store.size")
+            if code == 200:
+                indices = [(i["index"], int(i["store.size"] or 0)) for i in answer]
+                for name, why in surplus(indices, datetime.datetime.now(datetime.timezone.utc).date()):
+                    print(f"deletes {name}: {why}", flush=True)
+                    admin.call(url, user, password, "DELETE", "/" + name)
+            elif code not in (401, 503):
+                print(f"{code}: {answer}", flush=True)
+        except OSError:  # the server restarts
+            code = 0
         time.sleep(60 if code == 200 else 5)
 
 

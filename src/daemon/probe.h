@@ -16,6 +16,7 @@ struct mill_probe_target {
 	const char *dir;        /* service folder */
 	const char *shim;       /* path of data-mill-shim */
 	const char *name;       /* startup, readiness, liveness: exec probes are found by it */
+	pid_t shim_pid;         /* of the service: whose port it must be */
 	uint64_t started_ms;    /* wall clock: older log lines do not count */
 	bool notified;          /* READY=1 has come */
 };

@@ -1,5 +1,7 @@
 #include "daemon/prober.h"
 
+#include "daemon/listener.h"
+
 enum { FAST_FIRST_MS = 25, FAST_FIRST_EXEC_MS = 250 };
 
 static void arm(struct mill_prober *p, uint32_t ms)
@@ -44,13 +46,28 @@ static void count(struct mill_prober *p, bool ok, const char *text)
 	}
 }
 
+/* What answers for the first time may be a stranger who took the port meanwhile: says so in buf. */
+static bool is_foreign(const struct mill_prober *p, char *buf, size_t len)
+{
+	if (p->was_good || (p->probe->type != MILL_PROBE_HTTP && p->probe->type != MILL_PROBE_TCP))
+		return false;
+	pid_t pid = mill_listener_stranger(p->probe->port, p->target.shim_pid);
+	if (pid)
+		snprintf(buf, len, "port %u is held by pid %d, which is not this service", p->probe->port, (int)pid);
+	return pid != 0;
+}
+
 static void on_done(void *arg, bool ok, const char *text)
 {
 	struct mill_prober *p = arg;
 	const struct mill_spec_probe *probe = p->probe;
+	char foreign[96];
 	p->running = NULL;
 	arm(p, next_delay(p));
-	count(p, ok, text);
+	if (ok && is_foreign(p, foreign, sizeof(foreign)))
+		count(p, false, foreign);
+	else
+		count(p, ok, text);
 	/* These say nothing more once they are good: no wake-ups for them. */
 	if (p->probe == probe && probe && p->good &&
 	    (probe->type == MILL_PROBE_NOTIFY || probe->type == MILL_PROBE_LOG || probe->type == MILL_PROBE_NONE))

@@ -55,7 +55,7 @@ static void on_news(void *arg, struct mill_prober *p, enum mill_prober_news news
 
 static struct mill_probe_target target_of(const struct mill_service *s, const char *name)
 {
-	return (struct mill_probe_target){.base = s->daemon->base, .dir = s->dir, .shim = s->daemon->shim,
+	return (struct mill_probe_target){.base = s->daemon->base, .dir = s->dir, .shim = s->daemon->shim, .shim_pid = s->shim_pid,
 					  .name = name, .started_ms = s->started_ms, .notified = s->notified};
 }
 

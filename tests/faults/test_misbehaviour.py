@@ -98,6 +98,33 @@ def test_tcp(platform):
         pass
 
 
+PATIENT = r"""
+import socket, sys, time
+while True:
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", int(sys.argv[1])))
+        break
+    except OSError:
+        s.close()
+        time.sleep(0.05)
+s.listen()
+time.sleep(600)
+"""
+
+
+def test_a_strangers_answer_does_not_make_it_ready(platform):
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        probe = PROBE | {"type": "tcp", "host": "127.0.0.1", "port": port}
+        platform.service("a.s", [PYTHON, "-I", "-S", "-c", PATIENT, port], probes={"readiness": probe})
+        result = up(platform, "a.s", timeout_ms=700)["a.s"]
+        assert not result["ok"] and f"port {port} is held by pid {os.getpid()}" in result["reason"], result
+    assert platform.wait("a.s", timeout_ms=20000)["a.s"]["ok"]
+
+
 def test_exec_runs_in_the_services_environment(platform):
     folder = platform.service(
         "a.s",

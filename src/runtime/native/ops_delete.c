@@ -322,10 +322,10 @@ static int forget_component(struct mill_native *n, const char *component, bool p
 	for (size_t i = json_array_size(services); i-- > 0;)
 		if (belongs(mill_json_get_string(json_array_get(services, i), "id", ""), component))
 			json_array_remove(services, i);
-	if (purge) { /* a task that was done is not, once its data is gone */
-		drop_keys(json_object_get(n->p->desired, "tasks"), component);
+	/* What a task made may have been in the folders that are gone; on data that it finds it does nothing. */
+	drop_keys(json_object_get(n->p->desired, "tasks"), component);
+	if (purge)
 		drop_keys(n->p->ports, component);
-	}
 	json_object_del(json_object_get(n->p->record, "components"), component);
 	int r = mill_platform_save_desired(n->p, err);
 	if (r == 0)

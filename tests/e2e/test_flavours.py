@@ -15,6 +15,15 @@ LONG = os.environ.get("MILL_TEST_LONG") == "1"
 FLAVOURS = sorted(p.stem for p in (ROOT / "flavours").glob("*.yaml") if p.stem not in ("default", "ds"))
 
 
+def software(mill):
+    """Bytes of the store entries that the platform's components are made of."""
+    sizes = {e["key"]: e["bytes"] for e in mill.run("store", "list", "--json", "-q").json}
+    used = set()
+    for record in mill.platforms()[0].glob("components/*/manifest.json"):
+        used |= set(json.loads(record.read_text()).get("store_entries") or ())
+    return sum(sizes.get(key, 0) for key in used)
+
+
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("name", FLAVOURS)
 def test_flavour(name):
@@ -33,7 +42,8 @@ def test_flavour(name):
         bad = {n: (t["message"], t.get("log", ""), [c for c in t.get("checks", []) if not c["ok"]]) for n, t in tests.items() if not t["ok"]}
         assert bad.keys() <= untested, json.dumps(bad, indent=1)
         mib = sum(s.get("pss", 0) for s in status["services"]) >> 20
-        print(f"\n{name}: {len(status['services'])} services, {mib} MiB; {up.err.splitlines()[-1]}")
+        took = next(line for line in up.err.splitlines() if line.startswith("took "))
+        print(f"\n{name}: {len(status['services'])} services, {mib} MiB, software {software(m) / 2**30:.1f} GiB; {took}")
         m.run("destroy", "--yes", "--delete-data", timeout=600)
         assert m.processes() == [] and not m.platforms()
     finally:

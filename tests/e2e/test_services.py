@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import wait_for
-from tiny import PYTHON, alive, chain, get, tiny  # noqa: F401  (a fixture)
+from tiny import PYTHON, Stranger, alive, chain, get, tiny  # noqa: F401  (a fixture)
 
 
 def test_install_starts_nothing(tiny):
@@ -118,6 +118,16 @@ def test_data_that_uninstall_kept_can_be_deleted_later(tiny):
     unknown = tiny("uninstall", "d", "--delete-data", "--yes", code=2)
     assert 'no component "d"' in unknown.err and "deletes" not in unknown.err
     assert set(tiny.states().values()) == {"ready"}
+
+
+def test_destroy_of_a_stopped_platform_whose_port_another_has_by_now(tiny):  # noqa: F811
+    tiny.component("a")
+    tiny.flavour("a")
+    tiny("up")
+    tiny("down")
+    with Stranger(tiny.ports["a"]):
+        tiny("destroy", "--yes", "--delete-data")
+    assert not tiny.platforms()
 
 
 def test_destroy_lists_what_it_takes_with_sizes(tiny):

@@ -232,6 +232,23 @@ static int remove_but_data(struct mill_native *n, struct mill_error *err)
 	return r;
 }
 
+/* Ports of services that run: of one that is stopped, another program may have the port by now. */
+static json_t *ports_in_use(struct mill_native *n)
+{
+	_cleanup_strv_ struct mill_strv ids = {0};
+	json_t *ports = json_object();
+	const char *key;
+	json_t *value;
+	mill_live_processes(n, &ids);
+	json_object_foreach(n->p->ports, key, value) {
+		const char *dot = strrchr(key, '.');
+		_cleanup_free_ char *id = mill_xstrndup(key, dot ? (size_t)(dot - key) : 0);
+		if (json_is_integer(value) && mill_strv_contains(&ids, id))
+			json_object_set(ports, key, value);
+	}
+	return ports;
+}
+
 static int check_ports(const struct mill_native *n, const json_t *ports, struct mill_error *err)
 {
 	struct mill_strbuf held = MILL_STRBUF_INIT;
@@ -262,7 +279,7 @@ static int end_leftovers(const struct mill_native *n, struct mill_error *err)
 int mill_ops_destroy(struct mill_native *n, bool delete_data, const struct mill_ops_watch *w, struct mill_error *err)
 {
 	_cleanup_free_ char *socket_folder = moved_socket_folder(n);
-	_cleanup_json_ json_t *ports = json_deep_copy(n->p->ports);
+	_cleanup_json_ json_t *ports = ports_in_use(n);
 	int r = mill_ops_down(n, w, err);
 	if (r == 0)
 		r = end_leftovers(n, err);

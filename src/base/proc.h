@@ -46,6 +46,7 @@ void mill_proc_release(struct mill_proc *p); /* closes the pidfd */
 /* Opens a process that need not be our child, if it still is the one with this start time. -ESRCH */
 int mill_proc_open(pid_t pid, uint64_t start_time, struct mill_proc *ret);
 bool mill_proc_alive(const struct mill_proc *p);
+/* /proc/PID/stat, field 22.  -ESRCH: no such process, or one that has ended. */
 int mill_proc_start_time(pid_t pid, uint64_t *ret);
 /* "exit code 3", "signal 9 (KILL)": into buf. */
 const char *mill_status_text(int status, char *buf, size_t len);

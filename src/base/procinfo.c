@@ -23,6 +23,8 @@ int mill_proc_start_time(pid_t pid, uint64_t *ret)
 	if (!s)
 		return -EINVAL;
 	s++;
+	if (s[0] == ' ' && (s[1] == 'Z' || s[1] == 'X')) /* ended; only its parent has not asked yet */
+		return -ESRCH;
 	for (int field = 3; field <= 22; field++) {
 		if (*s != ' ')
 			return -EINVAL;

@@ -5,7 +5,7 @@
     tools/make-components.py PROGRAM --measure       # first asks the running platform and its smoke tests
 
 --measure takes the platform in force: memory that each component uses (PSS), seconds from the start of its slowest service to
-ready, and whether its smoke test passed.  Measure a quiet machine.
+ready, and whether its smoke test passed.  Measure a quiet machine.  What was measured of other components stays: alternatives have runs of their own.
 """
 
 import json
@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MEASURED, PAGE = ROOT / "docs" / "components.json", ROOT / "docs" / "components.md"
 HEAD = """# Components
 
-What there is, as its manifest says, and what the last measured run saw: every component of `default` on one machine at once. Memory is what a component's
-processes use when nothing is asked of them (PSS); *ready* is from the start of its slowest service to ready, with all others starting beside it.
-Written by `tools/make-components.py`; `data-mill component show NAME` says more.
+What there is, as its manifest says, and what the last measured run saw: every component of `default` on one machine at once, the alternatives
+in a run of their own. Memory is what a component's processes use when nothing is asked of them (PSS); *ready* is from the start of its slowest
+service to ready, with all others starting beside it. Written by `tools/make-components.py`; `data-mill component show NAME` says more.
 
 """
 CATEGORIES = "ingestion storage versioning batch streams monitoring exploration bi tracking serving pipelines support".split()
@@ -62,9 +62,10 @@ def row(c, seen):
 
 def main():
     program = str(Path(sys.argv[1]).resolve())
-    if "--measure" in sys.argv:
-        MEASURED.write_text(json.dumps(measure(program), indent=1, sort_keys=True) + "\n")
     seen = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
+    if "--measure" in sys.argv:
+        seen |= measure(program)
+        MEASURED.write_text(json.dumps(seen, indent=1, sort_keys=True) + "\n")
     known = ask(program, "component", "list", "--json")
     out = [HEAD]
     for category in CATEGORIES:

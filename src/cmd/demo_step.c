@@ -176,6 +176,8 @@ static int attempt(struct mill_story *s, const struct mill_node *step, struct at
 	if (!ret->answer)
 		ret->answer = json_object();
 	const char *message = mill_json_get_string(ret->answer, "message", "");
+	if (!*message && ret->log) /* it ended without an answer: what it said last */
+		message = strrchr(ret->log, '\n') ? strrchr(ret->log, '\n') + 1 : ret->log;
 	ret->word = "failed";
 	ret->why = r < 0 ? mill_xstrdup(err->message ? err->message : "could not be run")
 			 : mill_xasprintf("%s%s%s", mill_status_text(status, how, sizeof(how)), *message ? ": " : "", message);

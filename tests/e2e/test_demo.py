@@ -54,7 +54,7 @@ def test_a_story(story):
 
 def test_a_story_that_fails(story):
     result = story("mini", retries=0, code=1)
-    assert "step flaky (fail once), component versitygw" in result.err and "a broker went away" in result.err
+    assert "step flaky (fail once), component versitygw: exit code 1: boom" in result.err and "a broker went away" in result.err
     assert "data-mill demo mini --from flaky" in result.err
     assert "last" not in result.out
     assert "2 ok, 0 failed, 1 skipped" in story("mini", "--from", "flaky").out

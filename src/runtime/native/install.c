@@ -197,8 +197,11 @@ static int explain(struct mill_step_ctx *x, struct mill_error *err)
 				       x->log_path ? "; the install log is " : "", x->log_path ? x->log_path : "");
 	}
 	if (x->network_failed || err->code == ENETUNREACH) {
+		if (err->code == ENETUNREACH) /* says itself what could not be reached */
+			mill_error_wrap(err, "%s", name);
+		else
+			mill_error_wrap(err, "no network: could not reach the package index for %s", name);
 		err->code = ENETUNREACH;
-		mill_error_wrap(err, "no network: could not reach the package index for %s", name);
 		return mill_error_hint(err, "the install log is %s; check the connection and the proxy variables, then "
 					    "run the same command again: it goes on from there", x->log_path);
 	}

@@ -118,6 +118,7 @@ c.Authenticator.username_pattern = r"[a-z][a-z0-9_-]{0,30}"
 c.JupyterHub.spawner_class = EnvironmentSpawner
 c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(S["data"], "home", "{username}")
 c.Spawner.ip = S["bind"]
+c.Spawner.args = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # nobody is phoned
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 120
 c.Spawner.env_keep = ["TZ", "DATA_MILL_SERVICE", "DATA_MILL_BOOT"]

@@ -194,6 +194,7 @@ def test_down_leaves_nothing_running_and_destroy_nothing_at_all(platform):
     platform.run("down", timeout=600)
     assert platform.processes() == []
     kept = platform.platforms()[0] / "services/jupyterhub.hub/data/home/smoke/notebooks/kept.ipynb"
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text("{}")
     platform.run("destroy", "--yes", timeout=600)
     assert kept.exists()  # what people wrote goes with --delete-data only

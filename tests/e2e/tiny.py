@@ -90,7 +90,11 @@ s.listen(64)
 say("listening on %d" % port)
 while True:
     c, _ = s.accept()
-    path = c.recv(4096).split(b" ")[1].decode()
+    asked = c.recv(4096).split(b" ")
+    if len(asked) < 2:  # a tcp probe says nothing
+        c.close()
+        continue
+    path = asked[1].decode()
     status = "503 Not yet" if mode == "never-ready" else "200 OK"
     body = {"/config": settings, "/environment": "".join("%s=%s\n" % i for i in sorted(os.environ.items())), "/words": "\n".join(words)}.get(path, "ok")
     if path.startswith("/say/"):

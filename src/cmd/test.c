@@ -24,16 +24,12 @@ static void add_tested(const struct mill_context *ctx, const char *name, struct 
 }
 
 /* Components with a test that the names mean (a stood-in name means who stands in). */
-static int choose(const struct mill_context *ctx, const struct mill_strv *names,
+static int choose(const struct mill_context *ctx, const json_t *status, const struct mill_strv *names,
 		  struct mill_strv *ret, struct mill_error *err)
 {
-	_cleanup_json_ json_t *status = NULL;
 	const json_t *c;
 	size_t i;
-	int r = mill_ops_status(ctx->native, false, &status, err);
 
-	if (r < 0)
-		return r;
 	for (size_t k = 0; k < names->n; k++) {
 		bool found = false;
 
@@ -243,11 +239,11 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	if (r < 0)
 		return r;
 	mill_context_names(&ctx, &names);
-	r = choose(&ctx, &names, &components, err);
-	if (r == 0)
-		r = t.cancel_fd = mill_interrupt_fd(err);
+	r = t.cancel_fd = mill_interrupt_fd(err);
 	if (r >= 0)
 		r = mill_ops_status(ctx.native, false, &status, err);
+	if (r == 0)
+		r = choose(&ctx, status, &names, &components, err);
 	t.status = status;
 	if (r == 0)
 		r = run_all(&t, mill_opt_count(inv, "jobs", mill_processors()), err);

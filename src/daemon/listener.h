@@ -10,7 +10,6 @@
 /*
  * The pid of a process that listens on the TCP port (of any address) while nothing that descends from `shim`
  * does.  0: ours does, or it cannot be told (nobody listens, or files of processes may not be read).
- * Formats: proc(5), /proc/net/tcp and /proc/PID/fd.
  */
 pid_t mill_listener_stranger(uint16_t port, pid_t shim);
 

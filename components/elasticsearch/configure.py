@@ -4,28 +4,13 @@ import json
 import sys
 import time
 
-import admin
+import mill_search
 
 ask = json.load(sys.stdin)
-template = {
-    "index_patterns": ["logs-*"],
-    "template": {
-        "settings": {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "2s"},
-        "mappings": {
-            "properties": {
-                "@timestamp": {"type": "date"},
-                "component": {"type": "keyword"},
-                "service": {"type": "keyword"},
-                "stream": {"type": "keyword"},
-                "message": {"type": "text"},
-            }
-        },
-    },
-}
 until = time.monotonic() + 45
 while True:
-    code, answer = admin.call(
-        ask["provides"]["search"]["url"], "admin", ask["secrets"]["admin"], "PUT", "/_index_template/logs", template
+    code, answer = mill_search.call(
+        ask["provides"]["search"]["url"], "admin", ask["secrets"]["admin"], "PUT", "/_index_template/logs", mill_search.LAYOUT
     )
     if code == 200:
         break

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-import admin
+import mill_search
 from realm import Realm, access
 
 ask = json.load(sys.stdin)
@@ -28,7 +28,7 @@ with Realm(ask) as realm:
 wanted = {"index": [{"names": patterns, "privileges": privileges}]}
 until = time.monotonic() + 45
 while True:
-    code, answer = admin.call(ask["provides"]["search"]["url"], name, password, "POST", "/_security/user/_has_privileges", wanted)
+    code, answer = mill_search.call(ask["provides"]["search"]["url"], name, password, "POST", "/_security/user/_has_privileges", wanted)
     if code == 200 and answer["has_all_requested"]:
         break
     if code not in (200, 401, 503) or time.monotonic() > until:

@@ -86,6 +86,16 @@ struct mill_model *mill_model_free(struct mill_model *m)
 	return NULL;
 }
 
+char *mill_model_component_file(const struct mill_model *m, const struct mill_component *c, const char *name)
+{
+	char *own = mill_path_join(c->dir, name);
+	_cleanup_free_ char *shared = m->priv->shared_hooks ? mill_path_join(m->priv->shared_hooks, name) : NULL;
+	if (!shared || mill_exists(own) || !mill_exists(shared))
+		return own;
+	free(own);
+	return MILL_TAKE(shared);
+}
+
 struct mill_component *mill_model_load_manifest(struct mill_model *m, const char *name,
 						const char *dir)
 {

@@ -261,6 +261,8 @@ struct mill_model *mill_model_free(struct mill_model *m);
 /* What an environment is called here: scipy-notebook (Jupyter's image) is scipy, python_env python-env; owned. */
 char *mill_environment_name(const char *name);
 struct mill_component *mill_model_find(const struct mill_model *m, const char *name);
+/* The path of a file that a hook or command of the component names: its own, else the one that all hooks share; owned. */
+char *mill_model_component_file(const struct mill_model *m, const struct mill_component *c, const char *name);
 /* One manifest alone, as `component validate` does; NULL with errors in diags. */
 struct mill_component *mill_model_load_manifest(struct mill_model *m, const char *name, const char *dir);
 /* The recipe of docs/internals/install.md as JSON, a new reference; NULL when nothing is installed. */

@@ -42,7 +42,7 @@ static void note_source(struct mill_scope *s, const struct mill_template *t, jso
 
 		if (!mill_streq(t->parts[i].group, "component") || !rest || rest[0] != '/' || !rest[1])
 			continue;
-		path = mill_xasprintf("%s%s", s->c->component->dir, rest);
+		path = mill_model_component_file(s->r->model, s->c->component, rest + 1);
 		if (h->file_digest && h->file_digest(h, path, digest, NULL) == 0)
 			json_object_set_new(sources, rest + 1, json_string(digest));
 	}

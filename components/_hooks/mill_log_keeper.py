@@ -4,7 +4,7 @@ import datetime
 import os
 import time
 
-import admin
+import mill_search
 
 url, user, password = os.environ["KEEPER_URL"], os.environ["KEEPER_USER"], os.environ["KEEPER_PASSWORD"]
 days, limit = int(os.environ["KEEPER_DAYS"]), int(os.environ["KEEPER_BYTES"])
@@ -25,12 +25,12 @@ def surplus(indices, today):
 def main():
     while True:
         try:
-            code, answer = admin.call(url, user, password, "GET", "/_cat/indices/logs-*?format=json&bytes=b&h=index,store.size")
+            code, answer = mill_search.call(url, user, password, "GET", "/_cat/indices/logs-*?format=json&bytes=b&h=index,store.size")
             if code == 200:
                 indices = [(i["index"], int(i["store.size"] or 0)) for i in answer]
                 for name, why in surplus(indices, datetime.datetime.now(datetime.timezone.utc).date()):
                     print(f"deletes {name}: {why}", flush=True)
-                    admin.call(url, user, password, "DELETE", "/" + name)
+                    mill_search.call(url, user, password, "DELETE", "/" + name)
             elif code not in (401, 503):
                 print(f"{code}: {answer}", flush=True)
         except OSError:  # the server restarts

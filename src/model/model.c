@@ -168,6 +168,8 @@ bool mill_when_holds(const struct mill_when *w, const struct mill_component *c)
 	if (w->setting) {
 		const struct mill_setting *s = mill_component_setting(c, w->setting);
 		holds = s && mill_streq(s->value, "true");
+	} else if (w->kubernetes) {
+		holds = c->in_pods;
 	} else if (w->capability) {
 		holds = false;
 		for (size_t i = 0; i < c->n_requires; i++)

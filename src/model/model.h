@@ -57,7 +57,8 @@ struct mill_setting {
 };
 struct mill_secret_spec { const char *name; unsigned length; const char *alphabet; struct mill_mark mark; };
 
-struct mill_when { const char *capability, *setting; bool negated; struct mill_mark mark; }; /* both NULL: always */
+/* None of the three: always. */
+struct mill_when { const char *capability, *setting; bool kubernetes, negated; struct mill_mark mark; };
 
 struct mill_entry { const char *key; struct mill_template value; struct mill_when when; struct mill_mark mark; };
 
@@ -156,6 +157,8 @@ struct mill_component {
 	bool native, kubernetes, alternative;
 	bool is_environment;    /* a data-science environment, of environments/ */
 	bool gpu;               /* of use only with a GPU */
+	const char *main_service; /* kubernetes.service; NULL: not said */
+	bool in_pods;           /* set by resolve: the target is a cluster */
 	const char **kernels; size_t n_kernels; /* of an environment */
 	const char *extends;    /* the environment that it builds on; NULL: none */
 	struct mill_component *base; /* that one; NULL also when it is not known */

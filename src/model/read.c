@@ -124,6 +124,8 @@ struct mill_when mill_read_when(struct mill_reader *r, const struct mill_node *m
 	}
 	if (mill_starts_with(text, "setting."))
 		w.setting = text + strlen("setting.");
+	else if (mill_streq(text, "kubernetes"))
+		w.kubernetes = true;
 	else
 		w.capability = text;
 	return w;

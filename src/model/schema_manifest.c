@@ -49,13 +49,13 @@ static const struct mill_schema sha256 = {.type = MILL_T_TEXT, .what = "a SHA-25
 static const struct mill_schema toolchain = {.type = MILL_T_TEXT, .what = "a tool chain such as java or \"java>=17\"",
 	.pattern = "^(go|python|node|java|uv|maven)(>=[0-9][0-9.]*)?$", .match = mill_match_toolchain};
 static const struct mill_schema toolchain_list = {.type = MILL_T_LIST, .item = &toolchain, .max = 8};
-static const struct mill_schema when = {.type = MILL_T_TEXT, .what = "a condition: s3, \"!s3\" or setting.name",
+static const struct mill_schema when = {.type = MILL_T_TEXT, .what = "a condition: s3, \"!s3\", setting.name or kubernetes",
 	.pattern = "^!?(setting\\.)?[a-z][a-z0-9_-]{0,40}$", .match = match_when};
 
 /* ---- values that a `when` may drop ---- */
 static const struct mill_schema_key conditional_keys[] = {
 	{"value", &mill_s_template, REQ, "the text"},
-	{"when", &when, 0, "dropped unless this holds: a capability (s3), its absence (!s3), a bool setting (setting.x)"},
+	{"when", &when, 0, "dropped unless this holds: a capability (s3), its absence (!s3), a bool setting (setting.x), the runtime (kubernetes)"},
 	{0}};
 static const struct mill_schema conditional_map = {.type = MILL_T_OBJECT, .keys = conditional_keys};
 static const struct mill_schema conditional = {.type = MILL_T_UNION, .what = "text, or {value, when}",

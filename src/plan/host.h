@@ -38,6 +38,7 @@ struct mill_toolchain_at {
 struct mill_plan_host {
 	void *arg;                 /* handed to the functions of the runtime */
 	struct mill_platform *platform;
+	bool pods;                 /* services run in pods of a cluster, one a pod, not on this machine (spec/place.h) */
 
 	/* ---- the machine: set by init ---- */
 	uint64_t memory_total;     /* RAM, or the cgroup's limit where that is lower; bytes */

@@ -285,6 +285,7 @@ static void read_request(struct resolver *r)
 	for (size_t i = 0; i < m->n_known; i++) {
 		m->known[i]->selected = false;
 		m->known[i]->stands_for = NULL;
+		m->known[i]->in_pods = !mill_plan_is_native(m);
 		mill_map_set(&r->known, m->known[i]->name, m->known[i]);
 	}
 	for (size_t i = 0; i < m->project.n_without; i++)

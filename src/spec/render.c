@@ -2,6 +2,7 @@
 #include "spec/render.h"
 
 #include "base/json.h"
+#include "spec/place.h"
 #include "spec/scope.h"
 
 struct mill_rendered *mill_render_find(const struct mill_render *r, const char *component)
@@ -352,7 +353,7 @@ int mill_render_new(struct mill_model *m, struct mill_platform *p, const struct 
 		struct mill_rendered *rc = &r->components[i];
 
 		rc->component = m->selected[i];
-		rc->folder = mill_arena_printf(&m->arena, "%s/components/%s", p->dir, rc->component->name);
+		rc->folder = mill_place_component(r, rc->component);
 		mill_map_set(&r->by_name, rc->component->name, rc);
 	}
 	rv = settle(r, err);

@@ -1,5 +1,6 @@
 /* What collectors get: docs/manifest.md, "What collectors get". */
 #include "base/json.h"
+#include "spec/place.h"
 #include "spec/scope.h"
 
 static void set_label(struct mill_scope *s, json_t *labels, const struct mill_entry *e)
@@ -24,7 +25,8 @@ static json_t *target(struct mill_scope *scope, const struct mill_metric *metric
 	json_object_set_new(labels, "__metrics_path__", mill_scope_text(scope, &metric->path, "a path of metrics"));
 	for (size_t i = 0; i < metric->n_labels; i++)
 		set_label(scope, labels, &metric->labels[i]);
-	return json_pack("{s:[o], s:o}", "targets", json_sprintf("127.0.0.1:%u", port), "labels", labels);
+	return json_pack("{s:[o], s:o}", "targets", 
+			 json_sprintf("%s:%u", mill_place_host(scope->r, c, scope->service->name), port), "labels", labels);
 }
 
 /* A whole scrape_config of Prometheus, for targets with a login too. */

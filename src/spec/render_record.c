@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "spec/fingerprint.h"
 #include "plan/resolve.h"
+#include "spec/place.h"
 #include "spec/scope.h"
 
 static json_t *opt_string(const char *s)
@@ -45,8 +46,8 @@ static json_t *services(struct mill_render *r, struct mill_rendered *rc)
 	json_t *o = json_object();
 
 	if (!c->n_services)
-		json_object_set_new(o, "", json_pack("{s:s, s:{}, s:o}", "host", "127.0.0.1", "ports", "dirs",
-						     dirs(rc->folder)));
+		json_object_set_new(o, "", json_pack("{s:s, s:{}, s:o}", "host", mill_place_host(r, c, NULL), "ports",
+						     "dirs", dirs(rc->folder)));
 	for (size_t i = 0; i < c->n_services; i++) {
 		const struct mill_service *s = &c->services[i];
 		struct mill_scope scope = mill_scope_service(r, rc, s);
@@ -59,8 +60,8 @@ static json_t *services(struct mill_render *r, struct mill_rendered *rc)
 		for (size_t k = 0; k < s->n_ports; k++)
 			json_object_set_new(ports, s->ports[k].name,
 					    json_integer(mill_scope_port(r, c->name, s->name, s->ports[k].name)));
-		json_object_set_new(o, s->name, json_pack("{s:s, s:o, s:o}", "host", "127.0.0.1", "ports", ports,
-							  "dirs", dirs(scope.folder)));
+		json_object_set_new(o, s->name, json_pack("{s:s, s:o, s:o}", "host", mill_place_host(r, c, s->name),
+							  "ports", ports, "dirs", dirs(scope.folder)));
 	}
 	return o;
 }
@@ -140,7 +141,7 @@ static json_t *render_link(struct mill_render *r, struct mill_rendered *rc, cons
 	path = mill_scope_text(&scope, &l->path, "a link");
 	below = json_string_value(path);
 	o = json_pack("{s:s, s:o, s:s}", "title", l->title, "url",
-		      json_sprintf("http://127.0.0.1:%u%s%s",
+		      json_sprintf("http://%s:%u%s%s", mill_place_host(r, rc->component, l->service),
 				   mill_scope_port(r, rc->component->name, l->service, l->port),
 				   below && *below == '/' ? "" : "/", below ? below : ""),
 		      "service", l->service);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "plan/fit.h"
 #include "spec/fingerprint.h"
+#include "spec/place.h"
 #include "spec/scope.h"
 
 #define LOG_MAX_BYTES ((json_int_t)10 << 20)
@@ -126,7 +127,7 @@ static json_t *probe(struct mill_scope *s, const struct mill_probe *p)
 		      "timeout_ms", ms(p->timeout_ns), "initial_delay_ms", ms(p->initial_delay_ns), "failures",
 		      (int)p->failures, "successes", (int)p->successes);
 	if (p->type == MILL_PROBE_HTTP || p->type == MILL_PROBE_TCP) {
-		json_object_set_new(o, "host", json_string("127.0.0.1"));
+		json_object_set_new(o, "host", json_string("127.0.0.1") /* its own, wherever it runs */);
 		json_object_set_new(o, "port", json_integer(mill_scope_port(s->r, s->c->component->name,
 									    s->service->name, p->port)));
 	}
@@ -241,8 +242,10 @@ static void set_identity(json_t *spec, const struct mill_scope *s, const char *i
 	json_object_set_new(spec, "id", json_string(id));
 	json_object_set_new(spec, "component", json_string(c->name));
 	json_object_set_new(spec, "service", json_string(s->service->name));
-	json_object_set_new(spec, "platform", json_sprintf("%s.%s", r->platform->target, r->platform->name));
-	json_object_set_new(spec, "platform_dir", json_string(r->platform->dir));
+	/* A cluster goes by other names on other machines. */
+	json_object_set_new(spec, "platform", r->host->pods ? json_string(r->platform->name) :
+							       json_sprintf("%s.%s", r->platform->target, r->platform->name));
+	json_object_set_new(spec, "platform_dir", json_string(mill_place_platform(r)));
 	json_object_set_new(spec, "dir", json_string(s->folder));
 	json_object_set_new(spec, "component_version", json_string(c->version ? c->version : ""));
 	json_object_set_new(spec, "data_format", json_integer(c->data_format));
@@ -250,9 +253,9 @@ static void set_identity(json_t *spec, const struct mill_scope *s, const char *i
 	json_object_set(spec, "store_entries", s->c->entries);
 }
 
-static void set_user(json_t *spec, const struct mill_layout *l)
+static void set_user(json_t *spec, const struct mill_layout *l, bool pods)
 {
-	if (l && l->root)
+	if (l && l->root && !pods)
 		json_object_set_new(spec, "user", json_pack("{s:I, s:I}", "uid", (json_int_t)l->uid, "gid",
 							    (json_int_t)l->gid));
 }
@@ -288,7 +291,7 @@ json_t *mill_render_service(struct mill_render *r, struct mill_rendered *c, cons
 	json_object_set_new(spec, "environment", environment(&s, svc->environment, svc->n_environment));
 	json_object_set_new(spec, "cwd", svc->cwd.n ? mill_scope_text(&s, &svc->cwd, "a path") :
 						      json_sprintf("%s/data", s.folder));
-	set_user(spec, r->platform->layout);
+	set_user(spec, r->platform->layout, r->host->pods);
 	for (size_t i = 0; i < svc->n_folders; i++)
 		json_array_append_new(folders, json_sprintf("data/%s", svc->folders[i]));
 	json_object_set_new(spec, "folders", folders);

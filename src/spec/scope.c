@@ -5,6 +5,7 @@
 #include "base/parse.h"
 #include "plan/fit.h"
 #include "spec/filter.h"
+#include "spec/place.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -20,8 +21,7 @@ struct mill_scope mill_scope_service(struct mill_render *r, struct mill_rendered
 	if (!s)
 		return scope;
 	scope.service = s;
-	scope.folder = mill_arena_printf(&r->model->arena, "%s/services/%s.%s", r->platform->dir,
-					 c->component->name, s->name);
+	scope.folder = mill_place_service(r, c->component, s->name);
 	return scope;
 }
 
@@ -125,7 +125,7 @@ static json_t *find_store(struct mill_scope *s, const char *name, enum mill_foun
 
 static json_t *find_component(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
-	return path(s->c->folder, "hooks");
+	return json_string(mill_place_hooks(s->r, s->c->component));
 }
 
 static json_t *find_tools(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
@@ -150,10 +150,15 @@ static json_t *find_toolchain(struct mill_scope *s, const char *name, enum mill_
 	return NULL;
 }
 
-/* Natively a service binds to loopback and is reached there; nothing else in the tree says so. */
-static json_t *find_address(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
+static json_t *find_bind(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
-	return json_string("127.0.0.1");
+	return json_string(mill_place_bind(s->r));
+}
+
+/* The service's own; of the component as a whole: its main one's, unless a port says otherwise (host_beside). */
+static json_t *find_host(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
+{
+	return json_string(mill_place_host(s->r, s->c->component, s->service ? s->service->name : NULL));
 }
 
 static json_t *find_port(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
@@ -175,7 +180,12 @@ static json_t *find_port(struct mill_scope *s, const char *name, enum mill_found
 
 static json_t *find_service(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
-	return mill_ends_with(name, ".host") ? find_address(s, name, kind) : NULL;
+	_cleanup_free_ char *service = NULL;
+
+	if (!mill_ends_with(name, ".host"))
+		return NULL;
+	service = mill_xstrndup(name, strlen(name) - strlen(".host"));
+	return json_string(mill_place_host(s->r, s->c->component, service));
 }
 
 static json_t *find_dir(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
@@ -184,10 +194,9 @@ static json_t *find_dir(struct mill_scope *s, const char *name, enum mill_found_
 	const char *dot = strchr(name, '.');
 
 	if (dot && !s->service) {
-		_cleanup_free_ char *service = mill_xasprintf("%s/services/%s.%.*s", s->r->platform->dir, s->c->component->name,
-							      (int)(dot - name), name);
+		_cleanup_free_ char *service = mill_xstrndup(name, (size_t)(dot - name));
 
-		return path(service, dot + 1);
+		return path(mill_place_service(s->r, s->c->component, service), dot + 1);
 	}
 	if (mill_streq(name, "tmp"))
 		return path(s->folder, "run/tmp");
@@ -279,7 +288,7 @@ static const struct {
 } groups[] = {
 	{"setting", find_setting}, {"secret", find_secret}, {"store", find_store},
 	{"component", find_component}, {"tools", find_tools}, {"toolchain", find_toolchain},
-	{"bind", find_address}, {"host", find_address}, {"port", find_port}, {"service", find_service},
+	{"bind", find_bind}, {"host", find_host}, {"port", find_port}, {"service", find_service},
 	{"dir", find_dir}, {"memory", find_memory}, {"heap", find_heap}, {"disk", find_disk}, {"cpus", find_cpus},
 	{"provides", find_provides}, {"collected", find_collected}, {"platform", find_platform},
 	{"release", find_release}, {"version", find_version},
@@ -339,6 +348,23 @@ json_t *mill_scope_lookup(struct mill_scope *s, const struct mill_template_part 
 
 /* ---- templates ---- */
 
+/* "http://${host}:${port.server.http}": the host is the one of the service whose port stands behind it; NULL: no such port. */
+static json_t *host_beside(const struct mill_scope *s, const struct mill_template *t, size_t i)
+{
+	const char *name, *dot;
+	_cleanup_free_ char *service = NULL;
+
+	if (!mill_streq(t->parts[i].group, "host") || i + 2 >= t->n || !mill_streq(t->parts[i + 1].text, ":") ||
+	    !mill_streq(t->parts[i + 2].group, "port"))
+		return NULL;
+	name = t->parts[i + 2].name;
+	dot = strchr(name, '.');
+	if (!dot)
+		return NULL;
+	service = mill_xstrndup(name, (size_t)(dot - name));
+	return json_string(mill_place_host(s->r, s->c->component, service));
+}
+
 json_t *mill_scope_render(struct mill_scope *s, const struct mill_template *t)
 {
 	_cleanup_value_ struct mill_value v = MILL_VALUE_INIT;
@@ -354,7 +380,10 @@ json_t *mill_scope_render(struct mill_scope *s, const struct mill_template *t)
 			mill_value_str(&v, part->text);
 			continue;
 		}
-		found = mill_scope_lookup(s, part, &kind);
+		kind = MILL_FOUND_TEXT;
+		found = host_beside(s, t, i);
+		if (!found)
+			found = mill_scope_lookup(s, part, &kind);
 		if (!found)
 			continue;
 		if (kind == MILL_FOUND_JSON && part->filter == MILL_FILTER_JSON)

@@ -1,0 +1,64 @@
+#include "spec/place.h"
+
+#include "base/base.h"
+
+#define LOOPBACK "127.0.0.1"
+
+const char *mill_place_main(const struct mill_component *c)
+{
+	if (c->main_service && mill_component_service(c, c->main_service))
+		return c->main_service;
+	if (mill_component_service(c, "server"))
+		return "server";
+	return c->n_services ? c->services[0].name : NULL;
+}
+
+char *mill_place_service_name(const struct mill_component *c, const char *service)
+{
+	const char *release = c->release && *c->release ? c->release : c->name;
+
+	if (!service || mill_streq(service, mill_place_main(c)))
+		return mill_xstrdup(release);
+	return mill_xasprintf("%s-%s", release, service);
+}
+
+const char *mill_place_bind(const struct mill_render *r)
+{
+	return r->host->pods ? "0.0.0.0" : LOOPBACK;
+}
+
+const char *mill_place_host(const struct mill_render *r, const struct mill_component *c, const char *service)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (!r->host->pods)
+		return LOOPBACK;
+	name = mill_place_service_name(c, service);
+	return mill_arena_strdup(&r->model->arena, name);
+}
+
+const char *mill_place_platform(const struct mill_render *r)
+{
+	return r->host->pods ? MILL_POD_FOLDER : r->platform->dir;
+}
+
+const char *mill_place_service(const struct mill_render *r, const struct mill_component *c, const char *service)
+{
+	if (r->host->pods)
+		return MILL_POD_FOLDER;
+	return mill_arena_printf(&r->model->arena, "%s/services/%s.%s", r->platform->dir, c->name, service);
+}
+
+const char *mill_place_component(const struct mill_render *r, const struct mill_component *c)
+{
+	if (r->host->pods)
+		return MILL_POD_FOLDER;
+	return mill_arena_printf(&r->model->arena, "%s/components/%s", r->platform->dir, c->name);
+}
+
+const char *mill_place_hooks(const struct mill_render *r, const struct mill_component *c)
+{
+	if (r->host->pods)
+		return mill_arena_printf(&r->model->arena, MILL_POD_COMPONENTS "/%s", c->name);
+	return mill_arena_printf(&r->model->arena, "%s/hooks", mill_place_component(r, c));
+}

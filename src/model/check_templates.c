@@ -90,6 +90,7 @@ void mill_manifest_check_templates(const struct mill_scope *s)
 		check_entries(s, MILL_PLACE_PARAMETER, c->requires[i].parameters,
 			      c->requires[i].n_parameters);
 	check_entries(s, MILL_PLACE_ENVIRONMENT, c->environment, c->n_environment);
+	check_entries(s, MILL_PLACE_ENVIRONMENT, c->release_secret, c->n_release_secret);
 	for (size_t i = 0; i < c->n_exports; i++)
 		check_entries(s, MILL_PLACE_ENVIRONMENT, c->exports[i].values, c->exports[i].n_values);
 	check_files(s, c->files, c->n_files);

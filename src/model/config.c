@@ -70,6 +70,9 @@ static void apply(struct block *b, const struct mill_node *node)
 	mill_schema_check(b->schema, node, b->what, b->l->r.diags);
 	c->release = mill_read_text(node, "release", c->release);
 	c->memory_override = mill_read_size(node, "memory", c->memory_override);
+	if (mill_read_map(node, "kubernetes"))
+		c->pod_options = mill_read_map(node, "kubernetes");
+	c->deployment = mill_read_text(c->pod_options, "deployment", c->deployment);
 	MILL_MAP_EACH (pair, mill_read_map(node, "ports"))
 		pin_port(b, pair);
 	MILL_MAP_EACH (pair, node) {

@@ -95,6 +95,7 @@ void mill_flavour_read(struct mill_loading *l)
 	read_folders(l, project);
 	read_budget(l, project, "memory", 0.75, &p->memory);
 	read_budget(l, project, "disk", 0.5, &p->disk);
+	p->pod_options = mill_read_map(project, "kubernetes");
 }
 
 /* ---- the list of components ---- */

@@ -103,5 +103,6 @@ struct mill_component *mill_manifest_read(struct mill_reader *r, const struct mi
 	c->services = MILL_ARENA_ARRAY(r->arena, services ? services->n : 0, struct mill_service);
 	MILL_MAP_EACH (pair, services)
 		mill_manifest_read_service(r, c, pair, &c->services[c->n_services++]);
+	mill_manifest_read_kubernetes(r, root, c);
 	return c;
 }

@@ -20,6 +20,8 @@ void mill_manifest_read_files(struct mill_reader *r, const struct mill_component
 /* capabilities, settings, secrets, tasks, hooks, links, metrics */
 void mill_manifest_read_parts(struct mill_reader *r, const struct mill_node *root,
 			      struct mill_component *c);
+/* After the services. */
+void mill_manifest_read_kubernetes(struct mill_reader *r, const struct mill_node *root, struct mill_component *c);
 void mill_manifest_read_settings(struct mill_reader *r, const struct mill_node *map,
 				 struct mill_component *c);
 

@@ -123,6 +123,7 @@ struct mill_service {
 	struct mill_template *writes; size_t n_writes;
 	bool landlock;
 	struct mill_template cwd; /* n == 0: dir.data */
+	const struct mill_node *rules; /* kubernetes: what its pods may do at the API server; NULL: nothing */
 	struct mill_when when;
 	struct mill_mark mark;
 };
@@ -157,7 +158,13 @@ struct mill_component {
 	bool native, kubernetes, alternative;
 	bool is_environment;    /* a data-science environment, of environments/ */
 	bool gpu;               /* of use only with a GPU */
-	const char *main_service; /* kubernetes.service; NULL: not said */
+	/* kubernetes: */
+	const struct mill_node *kubernetes_node; /* NULL: says nothing */
+	const char *deployment;    /* generic or chart: by default, or as the flavour says */
+	const char *tested_generic, *tested_chart; /* started, dry-run, rendered; NULL: neither */
+	const char *main_service;  /* the Service with the release's name; NULL: not said */
+	struct mill_entry *release_secret; size_t n_release_secret; /* keys of the Secret with the release's name */
+	const struct mill_node *pod_options; /* the block's `kubernetes`, NULL: none */
 	bool in_pods;           /* set by resolve: the target is a cluster */
 	const char **kernels; size_t n_kernels; /* of an environment */
 	const char *extends;    /* the environment that it builds on; NULL: none */
@@ -212,6 +219,7 @@ struct mill_project {
 	const char *target_path;     /* NULL: native by default */
 	const char *location;        /* local remote hybrid */
 	const char *provider;        /* native minikube microk8s multipass aws gke kubeconfig */
+	const struct mill_node *pod_options; /* project.kubernetes, NULL: none */
 	const struct mill_node *target; /* merged section, may be NULL */
 	const char *kubeconfig;         /* absolute path, NULL: none named */
 	struct mill_mark mark;

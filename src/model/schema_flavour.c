@@ -1,5 +1,6 @@
 /* The flavour, its component blocks, a component's configuration and target files
  * (docs/flavours.md) as tables. */
+#include "model/schema_kubernetes.h"
 #include "model/schema_parts.h"
 
 #define REQ MILL_S_REQUIRED
@@ -54,6 +55,7 @@ static const struct mill_schema_key project_keys[] = {
 	{"data_bucket", &bucket, 0, "the bucket for it; the folder's name unless said"},
 	{"use", &use, 0, "which provider of a capability, which stand-in of a component"},
 	{"memory", &budget, 0, "what all services share; 75% unless said"},
+	{"kubernetes", &mill_schema_pods_project, 0, "of all pods, on a cluster"},
 	{"disk", &budget, 0, "what data with a retention may fill, of what is free; 50% unless said"},
 	{"without", &names, 0, "components to leave out of `all`"},
 	{0}};
@@ -128,6 +130,7 @@ static const struct mill_schema_key block_keys[] = {
 	{"config_file", &mill_s_path, 0, "another name of its configuration file"},
 	{"memory", &mill_s_size, 0, "of its services together, instead of the manifest's"},
 	{"ports", &pins, 0, "pinned ports, by service.port"},
+	{"kubernetes", &mill_schema_pods_block, 0, "of its pods, on a cluster"},
 	{0}};
 const struct mill_schema mill_schema_block = {.type = MILL_T_OBJECT,
 					      .flags = MILL_S_OPEN,
@@ -138,6 +141,7 @@ static const struct mill_schema_key config_keys[] = {
 	{"release", &release, 0, "name of its release; the component's name unless said"},
 	{"memory", &mill_s_size, 0, "of its services together, instead of the manifest's"},
 	{"ports", &pins, 0, "pinned ports, by service.port"},
+	{"kubernetes", &mill_schema_pods_block, 0, "of its pods, on a cluster"},
 	{0}};
 const struct mill_schema mill_schema_config = {.type = MILL_T_OBJECT,
 					       .flags = MILL_S_OPEN,

@@ -1,5 +1,6 @@
 /* The manifest (docs/manifest.md) as tables, smallest parts first. */
 #include "model/schema.h"
+#include "model/schema_kubernetes.h"
 #include "model/schema_parts.h"
 
 #define REQ MILL_S_REQUIRED
@@ -387,7 +388,6 @@ static const struct mill_schema metric = {.type = MILL_T_OBJECT, .keys = metric_
 static const struct mill_schema metrics = {.type = MILL_T_LIST, .item = &metric, .max = 64};
 static const struct mill_schema export_list = {.type = MILL_T_LIST, .item = &provided, .max = 32};
 static const struct mill_schema exports = {.type = MILL_T_MAP, .key = &mill_s_identifier, .item = &export_list, .max = 8};
-static const struct mill_schema kubernetes = {.type = MILL_T_OBJECT, .flags = MILL_S_OPEN};
 static const struct mill_schema retired = {.type = MILL_T_MAP, .key = &mill_s_text, .item = &mill_s_text, .max = 64};
 
 static const struct mill_schema_key manifest_keys[] = {
@@ -430,6 +430,6 @@ static const struct mill_schema_key manifest_keys[] = {
 	{"backup", &hook, 0, "copies its data"},
 	{"configure", &hook, 0, "runs after it is ready, when its configuration changed"},
 	{"retired", &retired, 0, "keys of older flavours' blocks: what became of each"},
-	{"kubernetes", &kubernetes, 0, "read by the Kubernetes runtime"},
+	{"kubernetes", &mill_schema_kubernetes, 0, "how it runs on a cluster"},
 	{0}};
 const struct mill_schema mill_schema_manifest = {.type = MILL_T_OBJECT, .keys = manifest_keys};

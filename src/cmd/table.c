@@ -45,5 +45,6 @@ const struct mill_command *const mill_commands[] = {
 	&mill_cmd_init,	       &mill_cmd_validate,     &mill_cmd_graph,	     &mill_cmd_flavour,
 	&mill_cmd_component,   &mill_cmd_target,
 	&mill_cmd_doctor,      &mill_cmd_completion,   &mill_cmd_self_install, &mill_cmd_version,
-	&mill_cmd_help,	       &mill_cmd_complete,     &mill_cmd_proxy,	     NULL,
+	&mill_cmd_help,	       &mill_cmd_complete,     &mill_cmd_proxy,	     &mill_cmd_image_worker,
+	NULL,
 };

@@ -13,8 +13,8 @@
  *		return -err->code;
  *	r = net->lake_open(&options, &lake, err);
  *
- * The functions are those of lake/lake.h, lake/sync.h, net/download.h and
- * net/unpack.h, where they are described; the program never calls these directly.
+ * The functions are those of lake/lake.h, lake/sync.h, net/download.h,
+ * net/unpack.h and net/layer.h, where they are described; the program never calls these directly.
  */
 #ifndef MILL_NET_NET_H
 #define MILL_NET_NET_H
@@ -22,9 +22,12 @@
 #include "lake/lake.h"
 #include "lake/sync.h"
 
-#define MILL_NET_API_VERSION 1
+#define MILL_NET_API_VERSION 2
 struct mill_net_download; /* net/download.h */
 struct mill_net_unpack;   /* net/unpack.h */
+struct mill_net_layer;    /* net/layer.h */
+struct mill_net_layer_item;
+struct mill_net_layer_result;
 
 struct mill_net_api {
 	unsigned version; /* MILL_NET_API_VERSION */
@@ -32,6 +35,9 @@ struct mill_net_api {
 
 	int (*download)(const struct mill_net_download *d, struct mill_error *err);
 	int (*unpack)(const struct mill_net_unpack *u, struct mill_error *err);
+	int (*layer_begin)(const char *path, struct mill_net_layer **ret, struct mill_error *err);
+	int (*layer_add)(struct mill_net_layer *l, const struct mill_net_layer_item *item, struct mill_error *err);
+	int (*layer_end)(struct mill_net_layer *l, struct mill_net_layer_result *ret, struct mill_error *err);
 
 	int (*lake_open)(const struct mill_lake_options *o, struct mill_lake **ret,
 			 struct mill_error *err);

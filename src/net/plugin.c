@@ -2,6 +2,7 @@
 #include "net/net.h"
 
 #include "net/download.h"
+#include "net/layer.h"
 #include "net/unpack.h"
 
 static const struct mill_net_api api = {
@@ -9,6 +10,9 @@ static const struct mill_net_api api = {
 	.build = MILL_VERSION,
 	.download = mill_net_download,
 	.unpack = mill_net_unpack,
+	.layer_begin = mill_net_layer_begin,
+	.layer_add = mill_net_layer_add,
+	.layer_end = mill_net_layer_end,
 	.lake_open = mill_lake_open,
 	.lake_close = mill_lake_close,
 	.buckets = mill_lake_buckets,

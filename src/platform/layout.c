@@ -152,6 +152,9 @@ int mill_layout_init(struct mill_layout *l, struct mill_error *err)
 		return -ENOENT;
 	override(&l->store, "DATA_MILL_STORE");
 	override(&l->cache, "DATA_MILL_CACHE");
+	_cleanup_free_ char *beside = mill_path_dirname(l->store);
+	l->image_store = mill_path_join(beside, "images/store");
+	override(&l->image_store, "DATA_MILL_IMAGE_STORE");
 	l->resources = find_resources();
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	l->project = cwd ? mill_layout_find_project(cwd, l->resources) : NULL;
@@ -163,7 +166,7 @@ int mill_layout_init(struct mill_layout *l, struct mill_error *err)
 void mill_layout_release(struct mill_layout *l)
 {
 	char **all[] = {&l->store, &l->platforms, &l->cache,    &l->state,
-			&l->config, &l->resources, &l->project};
+			&l->config, &l->resources, &l->project, &l->image_store};
 	for (size_t i = 0; i < MILL_ARRAY_LEN(all); i++)
 		free(*all[i]);
 	*l = (struct mill_layout){0};

@@ -10,6 +10,7 @@
 
 struct mill_layout {
 	char *store;     /* installed software */
+	char *image_store; /* software at the paths that it has inside images (image/image.h); images/ is around it */
 	char *platforms; /* one folder a platform */
 	char *cache;     /* downloads, the package clients' caches */
 	char *state;     /* install logs, libexec */

@@ -30,7 +30,7 @@ const char *mill_install_phase_name(enum mill_install_phase phase)
 
 char *mill_install_log_path(const struct mill_store *s, const char *key)
 {
-	return mill_xasprintf("%s/install-logs/%s.log", s->state, key);
+	return mill_xasprintf("%s/install-logs/%s%s.log", s->state, s->image ? "images/" : "", key);
 }
 
 static bool is_cancelled(const struct mill_install_options *o)
@@ -238,7 +238,8 @@ static int build_entry(struct mill_step_ctx *x, const char *key, struct mill_ins
 	x->expected_seconds = e.seconds;
 	x->started_ns = mill_now_ns();
 	x->entry = mill_store_path(x->store, key);
-	x->build = mill_xasprintf("%s/build/%s", x->store->cache, key);
+	/* The same key may be built for this machine and for images at once. */
+	x->build = mill_xasprintf("%s/build/%s%s", x->store->cache, x->store->image ? "images/" : "", key);
 	x->log_path = mill_install_log_path(x->store, key);
 	int r = open_log(x, err);
 	if (r == 0)

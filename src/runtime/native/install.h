@@ -60,7 +60,7 @@ struct mill_install_result {
 int mill_install(struct mill_store *s, const struct mill_recipe *r, const struct mill_install_options *o,
 		 struct mill_install_result *ret, struct mill_error *err);
 
-/* `<state>/install-logs/<key>.log`; owned.  Older tries are .log.1 and .log.2. */
+/* `<state>/install-logs/<key>.log`, of images in images/ there; owned.  Older tries are .log.1 and .log.2. */
 char *mill_install_log_path(const struct mill_store *s, const char *key);
 
 #endif

@@ -21,7 +21,7 @@ int mill_keep_environment(const struct mill_store *s, const struct mill_recipe *
 	_cleanup_free_ char *parent = mill_xasprintf("%s/environments/%s", s->state, r->name);
 	_cleanup_free_ char *dir = mill_path_join(parent, key);
 	_cleanup_free_ char *fresh = mill_xasprintf("%s/.%s.new", parent, key);
-	if (!mill_json_get_bool(r->json, "environment", false) || mill_streq(dir, r->dir) || mill_is_dir(dir))
+	if (s->image || !mill_json_get_bool(r->json, "environment", false) || mill_streq(dir, r->dir) || mill_is_dir(dir))
 		return 0;
 	int result = mill_mkdir_p(parent, 0755, err);
 	if (result == 0)

@@ -9,23 +9,25 @@
 
 static char *lock_path(const struct mill_store *s, const char *key)
 {
-	return mill_xasprintf("%s/.locks/%s", s->dir, key);
+	return mill_xasprintf("%s/.locks/%s", s->at, key);
 }
 
 int mill_store_open(const struct mill_store_paths *p, struct mill_store **ret, struct mill_error *err)
 {
 	struct mill_store *s = mill_xcalloc(1, sizeof(*s));
 	s->dir = mill_path_absolute(p->store);
+	s->at = mill_path_absolute(p->at ? p->at : p->store);
+	s->image = p->image;
 	s->cache = mill_path_absolute(p->cache);
 	s->state = mill_path_absolute(p->state);
 	s->toolchains = p->toolchains ? mill_path_absolute(p->toolchains) : NULL;
 	s->set_ids = p->set_ids;
 	s->uid = p->uid;
 	s->gid = p->gid;
-	_cleanup_free_ char *locks = mill_path_join(s->dir, ".locks");
+	_cleanup_free_ char *locks = mill_path_join(s->at, ".locks");
 	_cleanup_error_ struct mill_error why = {0};
 	int r = mill_mkdir_p(locks, 0755, &why);
-	if (r == 0 && access(s->dir, W_OK) < 0)
+	if (r == 0 && access(s->at, W_OK) < 0)
 		r = -errno;
 	if (r == -EACCES || r == -EROFS || r == -EPERM) {
 		s->read_only = true;
@@ -34,7 +36,7 @@ int mill_store_open(const struct mill_store_paths *p, struct mill_store **ret, s
 		if (why.message)
 			mill_fail(err, why.code, "%s", why.message);
 		else
-			mill_fail_errno(err, -r, "%s", p->store);
+			mill_fail_errno(err, -r, "%s", s->at);
 		return mill_error_wrap(err, "the store");
 	}
 	*ret = s;
@@ -46,6 +48,7 @@ struct mill_store *mill_store_close(struct mill_store *s)
 	if (!s)
 		return NULL;
 	free(s->dir);
+	free(s->at);
 	free(s->cache);
 	free(s->state);
 	free(s->toolchains);
@@ -58,11 +61,16 @@ char *mill_store_path(const struct mill_store *s, const char *key)
 	return mill_path_join(s->dir, key);
 }
 
+char *mill_store_entry_at(const struct mill_store *s, const char *key)
+{
+	return mill_path_join(s->at, key);
+}
+
 bool mill_store_has(const struct mill_store *s, const char *key)
 {
 	if (!mill_store_key_valid(key))
 		return false;
-	_cleanup_free_ char *path = mill_xasprintf("%s/%s/%s", s->dir, key, MILL_STORE_COMPLETE);
+	_cleanup_free_ char *path = mill_xasprintf("%s/%s/%s", s->at, key, MILL_STORE_COMPLETE);
 	struct stat st;
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
@@ -97,7 +105,7 @@ static bool held(const struct mill_store *s, const char *key)
 
 static void load_entry(const struct mill_store *s, const char *key, struct mill_store_entry *e)
 {
-	_cleanup_free_ char *path = mill_xasprintf("%s/%s/%s", s->dir, key, MILL_STORE_COMPLETE);
+	_cleanup_free_ char *path = mill_xasprintf("%s/%s/%s", s->at, key, MILL_STORE_COMPLETE);
 	_cleanup_json_ json_t *j = NULL;
 	e->key = mill_xstrdup(key);
 	e->complete = mill_json_load(path, MILL_JSON_FILE_MAX, &j, NULL) == 0;
@@ -108,7 +116,7 @@ static void load_entry(const struct mill_store *s, const char *key, struct mill_
 	e->when_ms = (uint64_t)mill_json_get_int(j, "when_ms", 0);
 	e->in_use = held(s, key);
 	if (!e->complete) {
-		_cleanup_free_ char *dir = mill_store_path(s, key);
+		_cleanup_free_ char *dir = mill_store_entry_at(s, key);
 		(void)mill_disk_usage(dir, &e->bytes, NULL);
 	}
 }
@@ -117,9 +125,9 @@ int mill_store_list(const struct mill_store *s, struct mill_store_list *ret, str
 {
 	_cleanup_strv_ struct mill_strv names = {0};
 	*ret = (struct mill_store_list){0};
-	if (!mill_is_dir(s->dir))
+	if (!mill_is_dir(s->at))
 		return 0;
-	int r = mill_list_dir(s->dir, &names, err);
+	int r = mill_list_dir(s->at, &names, err);
 	if (r < 0)
 		return mill_error_wrap(err, "list the store");
 	for (size_t i = 0; i < names.n; i++) {
@@ -145,7 +153,7 @@ void mill_store_list_release(struct mill_store_list *l)
 
 static int refuse_read_only(const struct mill_store *s, struct mill_error *err)
 {
-	mill_fail(err, EROFS, "the store %s is read-only for this user", s->dir);
+	mill_fail(err, EROFS, "the store %s is read-only for this user", s->at);
 	return mill_error_hint(err, "set DATA_MILL_STORE to a folder of your own, or ask its owner");
 }
 
@@ -162,7 +170,7 @@ int mill_store_remove(const struct mill_store *s, const char *key, struct mill_e
 		return mill_fail(err, EBUSY, "store entry %s is in use", key);
 	if (r < 0)
 		return r;
-	_cleanup_free_ char *path = mill_store_path(s, key);
+	_cleanup_free_ char *path = mill_store_entry_at(s, key);
 	_cleanup_free_ char *complete = mill_path_join(path, MILL_STORE_COMPLETE);
 	/* First it stops being valid, then it goes: a crash in between leaves an absent entry. */
 	if (mill_exists(complete)) {
@@ -178,7 +186,7 @@ int mill_store_verify(const struct mill_store *s, const char *key, struct mill_s
 {
 	if (!mill_store_has(s, key))
 		return mill_fail(err, ENOENT, "no complete entry %s in the store", key);
-	_cleanup_free_ char *path = mill_store_path(s, key);
+	_cleanup_free_ char *path = mill_store_entry_at(s, key);
 	int r = mill_seal_verify(path, problems, err);
 	if (r < 0) {
 		mill_error_wrap(err, "store entry %s", key);

@@ -38,10 +38,19 @@ struct mill_store_paths {
 	bool set_ids;           /* as root: installers run as uid and gid, entries end up root's */
 	uid_t uid;
 	gid_t gid;
+	/*
+	 * A store of images (image/image.h): `store` is the path that its entries have inside images, `at` where its
+	 * folder is on this machine (NULL: at `store` itself, as in the namespace that installs).  Its tool chains never
+	 * are the machine's own, so that keys are the same on every machine.
+	 */
+	bool image;
+	const char *at;
 };
 
 struct mill_store {
 	char *dir, *cache, *state, *toolchains;
+	char *at;     /* where `dir` is to be read: dir itself but for a store of images */
+	bool image;
 	bool set_ids;
 	uid_t uid;
 	gid_t gid;
@@ -52,8 +61,10 @@ struct mill_store {
 int mill_store_open(const struct mill_store_paths *p, struct mill_store **ret, struct mill_error *err);
 struct mill_store *mill_store_close(struct mill_store *s);
 
-/* `<store>/<key>`; owned. */
+/* `<store>/<key>`: what an entry is called, and where it is built; owned. */
 char *mill_store_path(const struct mill_store *s, const char *key);
+/* Where the entry is to be read on this machine: as above but for a store of images; owned. */
+char *mill_store_entry_at(const struct mill_store *s, const char *key);
 /* One stat. */
 bool mill_store_has(const struct mill_store *s, const char *key);
 /* A key as mill_recipe_key() makes them; anything else is not a name in the store. */

@@ -8,6 +8,9 @@
 #include "base/json.h"
 #include "runtime/native/tools.h"
 
+/* The base image's (components/_image_base): what Debian 12 has. */
+#define IMAGE_PYTHON "3.11"
+
 static const struct tool {
 	const char *name, *program;
 	const char *min;     /* when a manifest names none */
@@ -216,6 +219,25 @@ static int use_wheel(const struct mill_store *s, const struct tool *t, const cha
 	return 0;
 }
 
+/*
+ * For images no tool chain is the machine's own, so that a key is the same everywhere; but Maven, whose result is verified
+ * and which is in no image.  Python is the base image's: that this machine's is of the same version is asked when an
+ * install begins (image/worker.c), not here, where a plan only wants to name what somebody else may have built.
+ */
+static bool use_image_base(const struct tool *t, const char *min, struct mill_toolchain *ret, char **ret_seen)
+{
+	if (!mill_streq(t->name, "python"))
+		return false;
+	if (mill_toolchain_compare(IMAGE_PYTHON, min) < 0) {
+		*ret_seen = mill_xstrdup("images have " IMAGE_PYTHON);
+		return false;
+	}
+	ret->program = mill_xstrdup("/usr/bin/python3");
+	ret->dir = mill_xstrdup("/usr");
+	ret->version = mill_xstrdup(IMAGE_PYTHON);
+	return true;
+}
+
 int mill_toolchain_find(const struct mill_store *s, const char *want, struct mill_toolchain *ret,
 			struct mill_error *err)
 {
@@ -230,7 +252,10 @@ int mill_toolchain_find(const struct mill_store *s, const char *want, struct mil
 	if (!*min)
 		min = t->min;
 	ret->name = mill_xstrdup(t->name);
-	if (t->machine && use_machine(s, t, min, ret, &seen))
+	bool machine = t->machine && (!s->image || mill_streq(t->name, "maven"));
+	if (s->image && use_image_base(t, min, ret, &seen))
+		return 0;
+	if (machine && use_machine(s, t, min, ret, &seen))
 		return 0;
 	int r = use_wheel(s, t, min, ret, &seen, err);
 	if (r == 0)

@@ -443,10 +443,10 @@ static int add_files(const char *platform, const char *folder, const char *name,
 	return 0;
 }
 
-/* Environments that were built by hand: <state>/environments/<name>/<key>. */
-static void add_environments(const struct mill_layout *l, struct mill_strv *ret)
+/* What was installed by hand or for us: <state>/<folder>/<name>/<key>, folder "environments" or "tools". */
+static void add_marks(const struct mill_layout *l, const char *folder, struct mill_strv *ret)
 {
-	_cleanup_free_ char *dir = mill_path_join(l->state, "environments");
+	_cleanup_free_ char *dir = mill_path_join(l->state, folder);
 	_cleanup_strv_ struct mill_strv names = {0};
 	(void)mill_list_dir(dir, &names, NULL);
 	for (size_t i = 0; i < names.n; i++) {
@@ -461,7 +461,8 @@ static void add_environments(const struct mill_layout *l, struct mill_strv *ret)
 
 int mill_ops_store_live(const struct mill_layout *l, struct mill_strv *ret_keys, struct mill_error *err)
 {
-	add_environments(l, ret_keys);
+	add_marks(l, "environments", ret_keys);
+	add_marks(l, "tools", ret_keys); /* kubectl, kind, ...: cluster/tool.c */
 	_cleanup_strv_ struct mill_strv platforms = {0};
 	int r = mill_list_dir(l->platforms, &platforms, err);
 	if (r == -ENOENT) {

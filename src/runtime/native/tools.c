@@ -61,11 +61,21 @@ static char *first_version(const char *text)
 	return NULL;
 }
 
+/* How a tool is asked for its version, where that is not --version. */
+static const struct question {
+	const char *tool, *words[2];
+} questions[] = {
+	{"go", {"version"}},   {"java", {"-version"}}, {"kubectl", {"version", "--client"}}, {"helm", {"version"}},
+	{"kind", {"version"}}, {"k3d", {"version"}},   {"kops", {"version"}},		       {"minikube", {"version"}},
+	{"gcloud", {"version"}}, {"multipass", {"version"}}, {"microk8s", {"version"}},
+};
+
 static char *ask(const char *tool, const char *path)
 {
-	bool java = mill_streq(tool, "java");
-	char *argv[] = {(char *)path,
-			mill_streq(tool, "go") ? "version" : java ? "-version" : "--version", NULL};
+	char *argv[] = {(char *)path, "--version", NULL, NULL};
+	for (size_t i = 0; i < MILL_ARRAY_LEN(questions); i++)
+		if (mill_streq(questions[i].tool, tool))
+			memcpy(argv + 1, questions[i].words, sizeof(questions[i].words));
 	_cleanup_strv_ struct mill_strv env = {0};
 	const char *search = getenv("PATH");
 	mill_strv_setenv(&env, "PATH", search ? search : "/usr/bin:/bin");

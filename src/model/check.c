@@ -299,4 +299,5 @@ void mill_manifest_check(struct mill_reader *r, const struct mill_model *m,
 	check_cycles(&k);
 	mill_manifest_check_templates(&scope);
 	mill_manifest_check_files(r, c);
+	mill_manifest_check_charts(r, m, c);
 }

@@ -112,6 +112,7 @@ void mill_manifest_check_templates(const struct mill_scope *s)
 	for (size_t i = 0; i < c->n_provisions; i++)
 		check_list(s, MILL_PLACE_HOOK, c->provisions[i].hook.command,
 			   c->provisions[i].hook.n_command);
+	mill_manifest_check_chart_templates(s);
 }
 
 void mill_model_check_bound(struct mill_model *m)

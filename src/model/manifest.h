@@ -44,4 +44,16 @@ void mill_environment_link(struct mill_reader *r, const struct mill_model *m, st
 /* Locks and hook files (check_files.c). */
 void mill_manifest_check_files(struct mill_reader *r, const struct mill_component *c);
 
+/* `kubernetes.chart` (manifest_chart.c); `kubernetes` may be NULL. */
+void mill_manifest_read_charts(struct mill_reader *r, const struct mill_node *kubernetes, struct mill_component *c);
+/* What no table says of them (check_chart.c); their templates, too. */
+void mill_manifest_check_charts(struct mill_reader *r, const struct mill_model *m, const struct mill_component *c);
+void mill_manifest_check_chart_templates(const struct mill_scope *scope);
+/*
+ * A template file of <component>/kubernetes/, its names checked; the document is the caller's, NULL with a
+ * reason in r->diags.  Files are read when somebody needs them: `component validate`, and the chart's rendering.
+ */
+struct mill_document;
+struct mill_document *mill_manifest_load_chart_file(struct mill_reader *r, const struct mill_model *m, const struct mill_component *c, const struct mill_chart_file *f, bool object);
+
 #endif

@@ -2,6 +2,15 @@
 #include "model/manifest.h"
 #include "model/template.h"
 
+/* A word, or {status, note}. */
+static void read_proof(const struct mill_node *tested, const char *key, const char **ret_status, const char **ret_note)
+{
+	const struct mill_node *map = mill_read_map(tested, key);
+
+	*ret_status = map ? mill_read_text(map, "status", NULL) : mill_read_text(tested, key, NULL);
+	*ret_note = mill_read_text(map, "note", NULL);
+}
+
 void mill_manifest_read_kubernetes(struct mill_reader *r, const struct mill_node *root, struct mill_component *c)
 {
 	const struct mill_node *map = mill_read_map(root, "kubernetes");
@@ -11,8 +20,9 @@ void mill_manifest_read_kubernetes(struct mill_reader *r, const struct mill_node
 	c->kubernetes_node = map;
 	c->main_service = mill_read_text(map, "service", NULL);
 	c->deployment = mill_read_text(map, "default", "generic");
-	c->tested_generic = mill_read_text(tested, "generic", NULL);
-	c->tested_chart = mill_read_text(tested, "chart", NULL);
+	read_proof(tested, "generic", &c->tested_generic, &c->note_generic);
+	read_proof(tested, "chart", &c->tested_chart, &c->note_chart);
+	mill_manifest_read_charts(r, map, c);
 	mill_read_entries(r, mill_read_map(map, "secret"), &c->release_secret, &c->n_release_secret);
 	if (c->main_service && !mill_component_service(c, c->main_service))
 		mill_diag_error(r->diags, mill_read_scalar(map, "service")->mark, "kubernetes.service: there is no service '%s'",

@@ -150,6 +150,36 @@ struct mill_export { const char *kind; struct mill_entry *values; size_t n_value
  * and generated password replace: s3's access_key and secret_key. user_suffix (may be NULL) follows its name and a dash. */
 struct mill_provision { const char *capability; struct mill_hook hook; const char *user_key, *user_suffix, *password_key; struct mill_mark mark; };
 
+/* ---- charts: how a component runs by somebody else's Helm chart (docs/charts.md) ---- */
+/* A template file of <component>/kubernetes/: values, or one object. */
+struct mill_chart_file { const char *name; struct mill_when when; struct mill_mark mark; };
+/* A Secret that must exist before the chart; without a key whose `when` holds there is none. */
+struct mill_chart_secret { struct mill_template name; struct mill_entry *keys; size_t n_keys; struct mill_mark mark; };
+/* What is waited for: deployment/NAME, crd/NAME, kafka.kafka.strimzi.io/NAME. */
+struct mill_chart_ready { struct mill_template what; const char *condition; /* NULL: by its kind */ uint64_t timeout_ns; struct mill_when when; struct mill_mark mark; };
+/* Where one of the component's services is found when the chart made it. */
+struct mill_chart_port { const char *name; uint16_t number; struct mill_mark mark; };
+struct mill_chart_service { const char *service; struct mill_template name; struct mill_chart_port *ports; size_t n_ports; struct mill_mark mark; };
+/* Dotted places in the chart's values for what a platform may set: storage_class, storage, ... */
+struct mill_chart_path { const char *what; const char **places; size_t n_places; struct mill_mark mark; };
+struct mill_chart {
+	const char *repository, *name, *version, *app_version; /* all NULL: objects alone, or kustomize */
+	const char *digest;     /* hex SHA-256 of the package; NULL: not verified yet */
+	bool cluster;           /* of the cluster's layer: once, by an admin */
+	struct mill_template release;       /* n 0: the component's release */
+	struct mill_template own_namespace; /* n 0: the platform's; of the cluster's layer: data-mill-<component> */
+	const char **kustomize; size_t n_kustomize; /* roots, in order, instead of a chart */
+	const char **needs; size_t n_needs;         /* components of the cluster's layer */
+	struct mill_chart_file *values; size_t n_values;
+	struct mill_chart_file *objects; size_t n_objects;
+	struct mill_chart_secret *secrets; size_t n_secrets;
+	struct mill_chart_ready *ready; size_t n_ready;
+	struct mill_chart_service *services; size_t n_services;
+	struct mill_chart_path *paths; size_t n_paths;
+	bool crds;              /* it brings CRDs, which Helm installs once and never upgrades */
+	struct mill_mark mark;
+};
+
 struct mill_component {
 	/* the manifest */
 	const char *name, *title, *category, *summary, *homepage, *license, *version;
@@ -162,6 +192,7 @@ struct mill_component {
 	const struct mill_node *kubernetes_node; /* NULL: says nothing */
 	const char *deployment;    /* generic or chart: by default, or as the flavour says */
 	const char *tested_generic, *tested_chart; /* started, dry-run, rendered; NULL: neither */
+	const char *note_generic, *note_chart;     /* on what, and what was not tried; NULL: nothing to say */
 	const char *main_service;  /* the Service with the release's name; NULL: not said */
 	struct mill_entry *release_secret; size_t n_release_secret; /* keys of the Secret with the release's name */
 	const struct mill_node *pod_options; /* the block's `kubernetes`, NULL: none */
@@ -192,6 +223,7 @@ struct mill_component {
 	struct mill_export *exports; size_t n_exports;
 	struct mill_provision *provisions; size_t n_provisions;
 	struct mill_hook smoke, repo, backup, configure;
+	struct mill_chart *charts; size_t n_charts; /* in order */
 	uint64_t size_download, size_installed; double size_minutes; /* 0: unknown */
 	/* from the flavour */
 	const char *release;
@@ -294,6 +326,8 @@ struct mill_template mill_template_of(struct mill_arena *arena, const struct mil
  */
 void mill_model_check_bound(struct mill_model *m);
 
+/* How a chart's Service for one of the component's services is called and numbered; NULL: not said, or not by chart. */
+const struct mill_chart_service *mill_component_chart_service(const struct mill_component *c, const char *name);
 struct mill_service *mill_component_service(const struct mill_component *c, const char *name);
 struct mill_setting *mill_component_setting(const struct mill_component *c, const char *name);
 struct mill_port *mill_service_port(const struct mill_service *s, const char *name);

@@ -21,23 +21,26 @@ static const char *place_text(enum mill_place place)
 {
 	static const char *const texts[] = {"a command",   "a path", "the environment", "a file",
 					    "provides",    "a probe", "a link",         "metrics",
-					    "a parameter", "a hook"};
+					    "a parameter", "a hook",
+					    "a chart's values", "a Secret"};
 	return texts[place];
 }
 
 static bool secrets_allowed(enum mill_place place)
 {
 	return place == MILL_PLACE_ENVIRONMENT || place == MILL_PLACE_FILE ||
-	       place == MILL_PLACE_PROVIDES;
+	       place == MILL_PLACE_PROVIDES || place == MILL_PLACE_SECRET;
 }
 
 static void refuse_secret(const struct mill_scope *s, const struct mill_template_part *p,
 			  const char *which)
 {
-	mill_diag_hint(mill_diag_error(s->r->diags, p->mark, "%s in %s", which,
-				       place_text(s->place)),
-		       "arguments, links and probes are visible to others: hand it over in the "
-		       "environment or in a file");
+	struct mill_diag *d = mill_diag_error(s->r->diags, p->mark, "%s in %s", which, place_text(s->place));
+	if (s->place == MILL_PLACE_CHART)
+		mill_diag_hint(d, "Helm keeps values for everybody to read: put it into `secrets` and name that Secret");
+	else
+		mill_diag_hint(d, "arguments, links and probes are visible to others: hand it over in the "
+				  "environment or in a file");
 }
 
 /* ---- taint ---- */
@@ -437,6 +440,16 @@ static void check_addresses(const struct mill_scope *s, const struct mill_templa
 			       "${service.NAME.host}) for the one to be reached at");
 }
 
+/* What a chart of somebody else's has not. */
+static bool is_inside_pod(enum mill_place place, const char *group)
+{
+	static const char *const own[] = {"store", "component", "tools", "toolchain", "dir", "memory", "heap", "disk", "cpus"};
+	for (size_t i = 0; i < MILL_ARRAY_LEN(own); i++)
+		if (mill_streq(own[i], group))
+			return place == MILL_PLACE_CHART || place == MILL_PLACE_SECRET;
+	return false;
+}
+
 void mill_names_check(const struct mill_scope *s, const struct mill_template *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
@@ -451,6 +464,9 @@ void mill_names_check(const struct mill_scope *s, const struct mill_template *t)
 			g++;
 		if (g == MILL_ARRAY_LEN(groups))
 			check_capability(s, p);
+		else if (!s->bound && is_inside_pod(s->place, p->group))
+			mill_diag_error(s->r->diags, p->mark, "'%s' is a place of our own images: %s knows none",
+					p->group, place_text(s->place));
 		else if (!s->bound)
 			groups[g].check(s, p);
 	}

@@ -19,6 +19,8 @@ enum mill_place {
 	MILL_PLACE_METRIC,
 	MILL_PLACE_PARAMETER,
 	MILL_PLACE_HOOK,
+	MILL_PLACE_CHART,  /* values, objects, names of a chart */
+	MILL_PLACE_SECRET, /* what a Secret holds */
 };
 
 /* Where a template stands. */

@@ -36,9 +36,16 @@ const struct mill_schema mill_schema_pods_project = {.type = MILL_T_OBJECT, .key
 /* ---- a manifest ---- */
 static const char *const proofs[] = {"started", "dry-run", "rendered", NULL};
 static const struct mill_schema proof = {.type = MILL_T_ENUM, .values = proofs};
+static const struct mill_schema_key proof_keys[] = {
+	{"status", &proof, REQ, "started, dry-run or rendered"},
+	{"note", &mill_s_text, 0, "on what, and what was not tried"},
+	{0}};
+static const struct mill_schema noted_proof_map = {.type = MILL_T_OBJECT, .keys = proof_keys};
+static const struct mill_schema noted_proof = {.type = MILL_T_UNION, .what = "started, dry-run or rendered; or {status, note}",
+	.scalar = &proof, .map = &noted_proof_map};
 static const struct mill_schema_key tested_keys[] = {
-	{"generic", &proof, 0, "what was seen of our chart: started on a real cluster, dry-run by its API, or only rendered"},
-	{"chart", &proof, 0, "what was seen of the project's own chart"},
+	{"generic", &noted_proof, 0, "what was seen of our chart: started on a real cluster, dry-run by its API, or only rendered"},
+	{"chart", &noted_proof, 0, "what was seen of the project's own chart"},
 	{0}};
 static const struct mill_schema tested = {.type = MILL_T_OBJECT, .keys = tested_keys};
 static const struct mill_schema rule_list = {.type = MILL_T_LIST, .item = &any, .max = 16};
@@ -55,7 +62,7 @@ static const struct mill_schema_key manifest_keys[] = {
 	{"service", &mill_s_name, 0, "its main service: the Service that has the release's name"},
 	{"secret", &secret_map, 0, "keys of the Secret that has the release's name"},
 	{"services", &service_map, 0, "what its services need beside the rest of the manifest"},
-	{"chart", &any, 0, "the project's own chart"},
+	{"chart", &mill_s_charts, 0, "the project's own chart or operator, or a list of them in order"},
 	{"namespace", &any, 0, "one of its own"},
 	{0}};
 const struct mill_schema mill_schema_kubernetes = {.type = MILL_T_OBJECT, .keys = manifest_keys};

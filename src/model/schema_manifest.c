@@ -50,22 +50,22 @@ static const struct mill_schema sha256 = {.type = MILL_T_TEXT, .what = "a SHA-25
 static const struct mill_schema toolchain = {.type = MILL_T_TEXT, .what = "a tool chain such as java or \"java>=17\"",
 	.pattern = "^(go|python|node|java|uv|maven)(>=[0-9][0-9.]*)?$", .match = mill_match_toolchain};
 static const struct mill_schema toolchain_list = {.type = MILL_T_LIST, .item = &toolchain, .max = 8};
-static const struct mill_schema when = {.type = MILL_T_TEXT, .what = "a condition: s3, \"!s3\", setting.name or kubernetes",
+const struct mill_schema mill_s_when = {.type = MILL_T_TEXT, .what = "a condition: s3, \"!s3\", setting.name or kubernetes",
 	.pattern = "^!?(setting\\.)?[a-z][a-z0-9_-]{0,40}$", .match = match_when};
 
 /* ---- values that a `when` may drop ---- */
 static const struct mill_schema_key conditional_keys[] = {
 	{"value", &mill_s_template, REQ, "the text"},
-	{"when", &when, 0, "dropped unless this holds: a capability (s3), its absence (!s3), a bool setting (setting.x), the runtime (kubernetes)"},
+	{"when", &mill_s_when, 0, "dropped unless this holds: a capability (s3), its absence (!s3), a bool setting (setting.x), the runtime (kubernetes)"},
 	{0}};
 static const struct mill_schema conditional_map = {.type = MILL_T_OBJECT, .keys = conditional_keys};
-static const struct mill_schema conditional = {.type = MILL_T_UNION, .what = "text, or {value, when}",
+const struct mill_schema mill_s_conditional = {.type = MILL_T_UNION, .what = "text, or {value, when}",
 	.scalar = &mill_s_template, .map = &conditional_map};
 static const struct mill_schema command = {.type = MILL_T_LIST, .what = "a list: the program and its arguments",
-	.item = &conditional, .min = 1, .max = 256};
+	.item = &mill_s_conditional, .min = 1, .max = 256};
 static const struct mill_schema plain_command = {.type = MILL_T_LIST, .what = "a list: the program and its arguments",
 	.item = &mill_s_template, .min = 1, .max = 256};
-static const struct mill_schema environment = {.type = MILL_T_MAP, .key = &env_name, .item = &conditional, .max = 256};
+static const struct mill_schema environment = {.type = MILL_T_MAP, .key = &env_name, .item = &mill_s_conditional, .max = 256};
 
 /* ---- identity ---- */
 static const struct mill_schema_key upstream_keys[] = {
@@ -77,7 +77,7 @@ static const struct mill_schema upstream = {.type = MILL_T_OBJECT, .keys = upstr
 static const struct mill_schema tested = {.type = MILL_T_TEXT, .what = "true, false or why not"};
 
 /* ---- capabilities ---- */
-static const struct mill_schema provided = {.type = MILL_T_MAP, .key = &mill_s_identifier, .item = &conditional, .max = 64};
+static const struct mill_schema provided = {.type = MILL_T_MAP, .key = &mill_s_identifier, .item = &mill_s_conditional, .max = 64};
 static const struct mill_schema provides = {.type = MILL_T_MAP, .key = &capability_name, .item = &provided, .max = 32};
 static const struct mill_schema parameters = {.type = MILL_T_MAP, .key = &mill_s_identifier, .item = &mill_s_template, .max = 32};
 static const struct mill_schema requirement_map = {.type = MILL_T_MAP, .flags = MILL_S_ONE_KEY, .key = &capability_name, .item = &parameters};
@@ -224,7 +224,7 @@ static const struct mill_schema_key file_keys[] = {
 	{"content", &mill_s_template, 0, "the text itself"},
 	{"value", &any, 0, "a tree, written in `format`"},
 	{"reload", &mill_s_bool, 0, "a change reloads the service instead of restarting it"},
-	{"when", &when, 0, "dropped unless this holds"},
+	{"when", &mill_s_when, 0, "dropped unless this holds"},
 	{0}};
 static const struct mill_schema file = {.type = MILL_T_OBJECT, .keys = file_keys};
 static const struct mill_schema files = {.type = MILL_T_MAP, .key = &mill_s_path, .item = &file, .max = 64};
@@ -325,7 +325,7 @@ static const struct mill_schema_key service_keys[] = {
 	{"landlock", &mill_s_bool, 0, "confine writes (true unless said)"},
 	{"cwd", &mill_s_template, 0, "working folder; ${dir.data} unless said"},
 	{"folders", &path_list, 0, "below ${dir.data}, made before it starts"},
-	{"when", &when, 0, "dropped unless this holds"},
+	{"when", &mill_s_when, 0, "dropped unless this holds"},
 	{0}};
 static const struct mill_schema service = {.type = MILL_T_OBJECT, .keys = service_keys};
 static const struct mill_schema services = {.type = MILL_T_MAP, .key = &mill_s_name, .item = &service, .max = 64};

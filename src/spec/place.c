@@ -16,7 +16,15 @@ const char *mill_place_main(const struct mill_component *c)
 char *mill_place_service_name(const struct mill_component *c, const char *service)
 {
 	const char *release = c->release && *c->release ? c->release : c->name;
+	const struct mill_chart_service *made = mill_component_chart_service(c, service ? service : mill_place_main(c));
 
+	if (made) { /* its only name is ${release}: check_chart.c */
+		_cleanup_strbuf_ struct mill_strbuf name = MILL_STRBUF_INIT;
+
+		for (size_t i = 0; i < made->name.n; i++)
+			mill_strbuf_addstr(&name, made->name.parts[i].text ? made->name.parts[i].text : release);
+		return mill_strbuf_steal(&name);
+	}
 	if (!service || mill_streq(service, mill_place_main(c)))
 		return mill_xstrdup(release);
 	return mill_xasprintf("%s-%s", release, service);

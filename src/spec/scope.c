@@ -33,7 +33,12 @@ char *mill_scope_id(const struct mill_component *c, const struct mill_service *s
 unsigned mill_scope_port(const struct mill_render *r, const char *component, const char *service, const char *port)
 {
 	_cleanup_free_ char *key = mill_xasprintf("%s.%s.%s", component, service, port);
+	const struct mill_rendered *c = mill_render_find(r, component);
+	const struct mill_chart_service *made = c ? mill_component_chart_service(c->component, service) : NULL;
 
+	for (size_t i = 0; made && i < made->n_ports; i++)
+		if (mill_streq(made->ports[i].name, port))
+			return made->ports[i].number;
 	return (unsigned)json_integer_value(json_object_get(r->platform->ports, key));
 }
 

@@ -6,6 +6,7 @@
 #include "base/io.h"
 
 enum { DEPTH_MAX = 16, FILES_MAX = 4000 };
+#define CONTEXT "jupyterhub/context" /* where environments look for it (cmd/environment_use.c) */
 #define FILE_MAX ((uint64_t)64 << 20)
 
 /* Locks are for installs, manifests for us, pages for people; none of them may change an image. */
@@ -42,24 +43,23 @@ static int add_file(const char *path, const char *source, const struct stat *st,
 	return 0;
 }
 
-/* `shared`: what the component has itself stays as it is, whole folders too. */
-static int list_folder(const char *root, const char *below, unsigned depth, bool shared, struct mill_image_files *ret,
+/* Everything below root/below, named prefix/...; `shared`: what the component has itself stays as it is. */
+static int list_folder(const char *root, const char *prefix, unsigned depth, bool shared, struct mill_image_files *ret,
 		       struct mill_error *err)
 {
-	_cleanup_free_ char *dir = *below ? mill_path_join(root, below) : mill_xstrdup(root);
 	_cleanup_strv_ struct mill_strv names = {0};
 	if (depth > DEPTH_MAX)
-		return mill_fail(err, EFBIG, "%s: folders are nested too deep", dir);
-	int r = mill_list_dir(dir, &names, err);
+		return mill_fail(err, EFBIG, "%s: folders are nested too deep", root);
+	int r = mill_list_dir(root, &names, err);
 	for (size_t i = 0; i < names.n && r == 0; i++) {
-		_cleanup_free_ char *path = *below ? mill_path_join(below, names.items[i]) : mill_xstrdup(names.items[i]);
-		_cleanup_free_ char *source = mill_path_join(root, path);
+		_cleanup_free_ char *path = mill_path_join(prefix, names.items[i]);
+		_cleanup_free_ char *source = mill_path_join(root, names.items[i]);
 		struct stat st;
 		if (!is_wanted(names.items[i], depth) || (shared && is_known(ret, path)))
 			continue;
 		if (lstat(source, &st) < 0)
 			return mill_fail_errno(err, errno, "%s", source);
-		r = S_ISDIR(st.st_mode) ? list_folder(root, path, depth + 1, shared, ret, err)
+		r = S_ISDIR(st.st_mode) ? list_folder(source, path, depth + 1, shared, ret, err)
 					: add_file(path, source, &st, ret, err);
 	}
 	return r;
@@ -74,9 +74,11 @@ static int by_path(const void *a, const void *b)
 int mill_image_files_list(const struct mill_image_source *s, struct mill_image_files *ret, struct mill_error *err)
 {
 	*ret = (struct mill_image_files){0};
-	int r = s->dir && *s->dir ? list_folder(s->dir, "", 0, false, ret, err) : 0;
+	int r = s->dir && *s->dir ? list_folder(s->dir, s->name, 0, false, ret, err) : 0;
 	if (r == 0 && s->hooks_dir && mill_is_dir(s->hooks_dir))
-		r = list_folder(s->hooks_dir, "", 0, true, ret, err);
+		r = list_folder(s->hooks_dir, s->name, 0, true, ret, err);
+	if (r == 0 && s->context_dir && mill_is_dir(s->context_dir))
+		r = list_folder(s->context_dir, CONTEXT, 1, false, ret, err);
 	if (r < 0) {
 		mill_image_files_release(ret);
 		return r;

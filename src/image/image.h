@@ -70,6 +70,7 @@ struct mill_image_source {
 	const json_t *recipes;
 	const char *dir;	   /* the component's folder */
 	const char *hooks_dir;	   /* components/_hooks; NULL: none */
+	const char *context_dir;   /* a folder that becomes MILL_IMAGE_COMPONENTS/jupyterhub/context; NULL: none */
 	const char *entry_program; /* our static entry program; NULL: the image has none, and `entry_point` must be given */
 	const char *const *entry_point; /* NULL-terminated; NULL: MILL_IMAGE_ENTRY */
 };
@@ -84,6 +85,9 @@ struct mill_image_registry {
 	const char *authfile; /* as skopeo and podman keep them; NULL: their own default */
 	const char *cert_dir; /* certificates of this registry; NULL: the machine's */
 };
+/* The local registry (components/registry), "127.0.0.1:5000"; owned, NULL when none was ever started. */
+char *mill_registry_local(const struct mill_layout *l);
+#define MILL_REGISTRY_PLATFORM "data-mill-registry" /* its platform, on this machine */
 /* "host/name:tag"; owned. */
 char *mill_image_reference(const struct mill_image_registry *r, const char *name, const char *tag);
 /* A registry of this machine (127.0.0.0/8, ::1, localhost) may speak plain HTTP; every other one has TLS, verified. */

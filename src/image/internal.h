@@ -24,7 +24,7 @@ char *mill_images_path(const struct mill_images *im, const char *below); /* owne
 
 /* ---- files.c: the component's own files, as they are in the last layer ---- */
 struct mill_image_file {
-	char *path;   /* below MILL_IMAGE_COMPONENTS/<name> */
+	char *path;   /* below MILL_IMAGE_COMPONENTS */
 	char *source;
 	mode_t mode;  /* 0555 or 0444 */
 	uint64_t size;
@@ -60,11 +60,16 @@ struct mill_image_layer {
 	uint64_t bytes;
 	char *note; /* for the history: "store entry ..."; owned */
 };
-int mill_image_layer_base(struct mill_images *im, struct mill_image_layer *ret, struct mill_error *err);
-int mill_image_layer_entry(struct mill_images *im, const char *key, struct mill_image_layer *ret, struct mill_error *err);
+/* Held by each that makes or reads images (shared) against gc. */
+#define MILL_IMAGE_USE_LOCK "use"
+/* Holds what one build at a time may make; waits, and hears a cancel. */
+int mill_image_lock(const struct mill_images *im, const char *name, bool shared, int cancel_fd, int *ret_fd, struct mill_error *err);
+int mill_image_layer_base(struct mill_images *im, int cancel_fd, struct mill_image_layer *ret, struct mill_error *err);
+int mill_image_layer_entry(struct mill_images *im, const char *key, int cancel_fd, struct mill_image_layer *ret,
+			   struct mill_error *err);
 /* The component's files, the entry program and the SBOM. */
-int mill_image_layer_own(struct mill_images *im, const struct mill_image_source *s, const char *tag, const char *sbom,
-			 struct mill_image_layer *ret, struct mill_error *err);
+int mill_image_layer_own(struct mill_images *im, const struct mill_image_source *s, const char *sbom, struct mill_image_layer *ret,
+			 struct mill_error *err);
 
 /* ---- sbom.c ---- */
 /* An SPDX 2.3 document of what the locks name; owned text. */
@@ -73,10 +78,12 @@ int mill_image_sbom_make(struct mill_images *im, const struct mill_image_source 
 
 /* ---- oci.c ---- */
 /* Blobs of the configuration and the manifest, and the folder that names them. */
-int mill_image_oci_write(struct mill_images *im, const struct mill_image_source *s, const char *tag,
+int mill_image_oci_write(struct mill_images *im, const struct mill_image_source *s, const char *tag, const char *sbom,
 			 const struct mill_image_layer *layers, size_t n, struct mill_image *ret, struct mill_error *err);
-/* What an earlier build wrote; -ENOENT. */
+/* What an earlier build wrote; -ENOENT, also when a blob of it is gone. */
 int mill_image_oci_read(struct mill_images *im, const char *name, const char *tag, struct mill_image *ret,
 			struct mill_error *err);
+/* image.json: {"v", "name", "kind", "tag", "digest", "bytes", "layers", "when_ms", "keys", "blobs"}; NULL with err. */
+json_t *mill_image_oci_record(struct mill_images *im, const char *name, const char *tag, struct mill_error *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "image/internal.h"
 
 #include "base/io.h"
+#include "base/json.h"
 #include "base/parse.h"
 #include "base/proc.h"
 
@@ -23,6 +24,16 @@
 char *mill_image_reference(const struct mill_image_registry *r, const char *name, const char *tag)
 {
 	return mill_xasprintf("%s/%s:%s", r->host, name, tag);
+}
+
+char *mill_registry_local(const struct mill_layout *l)
+{
+	_cleanup_free_ char *dir = mill_layout_platform_dir(l, "native", MILL_REGISTRY_PLATFORM), *path = mill_path_join(dir, "ports.json");
+	_cleanup_json_ json_t *ports = NULL;
+	if (mill_json_load(path, MILL_JSON_FILE_MAX, &ports, NULL) < 0)
+		return NULL;
+	int64_t port = mill_json_get_int(ports, "registry.server.api", 0);
+	return port > 0 && port <= UINT16_MAX ? mill_xasprintf("127.0.0.1:%d", (int)port) : NULL;
 }
 
 /* Host and port of "host[:port][/path]"; owned. */
@@ -224,7 +235,10 @@ int mill_image_push(struct mill_images *im, const struct mill_image_registry *r,
 		    const struct mill_image_options *o, struct mill_error *err)
 {
 	struct mill_image image = {0};
-	int rv = mill_image_oci_read(im, name, tag, &image, err);
+	_cleanup_close_ int use = -1;
+	int rv = mill_image_lock(im, MILL_IMAGE_USE_LOCK, true, o ? o->cancel_fd : -1, &use, err);
+	if (rv == 0)
+		rv = mill_image_oci_read(im, name, tag, &image, err);
 	if (rv < 0)
 		return rv;
 	_cleanup_free_ char *from = mill_xasprintf("oci:%s:%s", image.layout, tag);

@@ -103,6 +103,9 @@ static void write_json(struct mill_json_writer *w, const struct mill_component *
 	mill_json_kv_string(w, "not_tested_because", mill_streq(c->tested, "no") ? NULL : c->tested);
 	mill_json_kv_bool(w, "alternative", c->alternative);
 	mill_json_kv_string(w, "stands_in", c->stands_in);
+	mill_json_kv_string(w, "deployment", c->kubernetes ? c->deployment : NULL);
+	mill_json_kv_string(w, "generic_tested", c->tested_generic);
+	mill_json_kv_string(w, "chart_tested", c->tested_chart);
 	write_names(w, c);
 	mill_json_kv_string(w, "folder", c->dir);
 	mill_json_end_object(w);
@@ -204,6 +207,30 @@ static void show_services(const struct mill_component *c)
 	}
 }
 
+static void show_way(const char *name, const char *what, const char *tried, const char *note, bool by_default)
+{
+	mill_outf("  %-10s %s; %s%s%s%s\n", name, what, tried ? tried : "not tried", note ? ": " : "", note ? note : "",
+		  by_default ? " (the default)" : "");
+}
+
+/* On a cluster: which of the two ways is the default, which was started, which only dry-run. */
+static void show_deployment(const struct mill_component *c)
+{
+	_cleanup_strbuf_ struct mill_strbuf charts = MILL_STRBUF_INIT;
+
+	if (!c->kubernetes || (!c->n_services && !c->n_charts))
+		return;
+	for (size_t i = 0; i < c->n_charts; i++)
+		mill_strbuf_printf(&charts, "%s%s %s", i ? ", " : "",
+				   c->charts[i].name ? c->charts[i].name : c->charts[i].n_kustomize ? "kustomize" : "objects",
+				   c->charts[i].version ? c->charts[i].version : "");
+	mill_out("on a cluster\n");
+	if (c->n_services)
+		show_way("generic", "our chart and image", c->tested_generic, c->note_generic, mill_streq(c->deployment, "generic"));
+	if (c->n_charts)
+		show_way("chart", charts.data, c->tested_chart, c->note_chart, mill_streq(c->deployment, "chart"));
+}
+
 static int run_show(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
@@ -231,6 +258,7 @@ static int run_show(struct mill_invocation *inv, struct mill_error *err)
 	line("homepage", c->homepage);
 	line("targets", targets_of(c));
 	line("tested", !c->tested ? "yes" : strcmp(c->tested, "no") == 0 ? "not tested here" : c->tested);
+	show_deployment(c);
 	if (c->upstream_status)
 		mill_outf("%-12s %s%s%s\n", "upstream", c->upstream_status, c->upstream_note ? ": " : "",
 			  c->upstream_note ? c->upstream_note : "");

@@ -109,6 +109,20 @@ static void check_files(struct mill_reader *r, const struct mill_model *m, const
 		mill_document_free(mill_manifest_load_chart_file(r, m, c, &files[i], objects));
 }
 
+static void check_config_maps(struct mill_reader *r, const struct mill_model *m, const struct mill_component *c,
+			      const struct mill_chart *k)
+{
+	for (size_t i = 0; i < k->n_config_maps; i++) {
+		const struct mill_chart_config_map *map = &k->config_maps[i];
+		const struct mill_component *of = map->component && m ? mill_model_find(m, map->component) : c;
+		_cleanup_free_ char *path = of ? mill_path_join(of->dir, map->folder) : NULL;
+		if (!of)
+			mill_diag_error(r->diags, map->mark, "config_maps: there is no component '%s'", map->component);
+		else if (!mill_is_dir(path))
+			mill_diag_error(r->diags, map->mark, "config_maps: there is no folder '%s' in that of '%s'", map->folder, of->name);
+	}
+}
+
 void mill_manifest_check_charts(struct mill_reader *r, const struct mill_model *m, const struct mill_component *c)
 {
 	if (mill_streq(c->deployment, "chart") && !c->n_charts)
@@ -120,6 +134,7 @@ void mill_manifest_check_charts(struct mill_reader *r, const struct mill_model *
 		check_needs(r, m, c, k);
 		if (!r->strict)
 			continue; /* files are read when the chart is rendered */
+		check_config_maps(r, m, c, k);
 		check_files(r, m, c, k->values, k->n_values, false);
 		check_files(r, m, c, k->objects, k->n_objects, true);
 	}
@@ -145,6 +160,8 @@ void mill_manifest_check_chart_templates(const struct mill_scope *s)
 		check(s, MILL_PLACE_CHART, &k->own_namespace, NULL);
 		for (size_t n = 0; n < k->n_services; n++)
 			check(s, MILL_PLACE_CHART, &k->services[n].name, NULL);
+		for (size_t n = 0; n < k->n_config_maps; n++)
+			check(s, MILL_PLACE_CHART, &k->config_maps[n].name, NULL);
 		for (size_t n = 0; n < k->n_ready; n++)
 			check(s, MILL_PLACE_CHART, &k->ready[n].what, &k->ready[n].when);
 		for (size_t n = 0; n < k->n_secrets; n++) {

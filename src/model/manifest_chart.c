@@ -71,6 +71,24 @@ static void read_paths(struct mill_reader *r, const struct mill_node *map, struc
 	}
 }
 
+static void read_config_maps(struct mill_reader *r, const struct mill_node *list, struct mill_chart *k)
+{
+	k->config_maps = MILL_ARENA_ARRAY(r->arena, list ? list->n : 0, struct mill_chart_config_map);
+	MILL_SEQ_EACH (item, list) {
+		struct mill_chart_config_map *m = &k->config_maps[k->n_config_maps++];
+		const struct mill_node *labels = mill_read_map(item, "labels");
+		m->mark = item->mark;
+		m->name = mill_read_template(r, item, "name", "");
+		m->folder = mill_read_text(item, "folder", "");
+		m->component = mill_read_text(item, "component", NULL);
+		m->labels = MILL_ARENA_ARRAY(r->arena, 2 * (labels ? labels->n : 0), const char *);
+		MILL_MAP_EACH (pair, labels) {
+			m->labels[m->n_labels++] = pair->key;
+			m->labels[m->n_labels++] = pair->value->text ? pair->value->text : "";
+		}
+	}
+}
+
 static void read_ready(struct mill_reader *r, const struct mill_node *list, struct mill_chart *k)
 {
 	k->ready = MILL_ARENA_ARRAY(r->arena, list ? list->n : 0, struct mill_chart_ready);
@@ -103,6 +121,7 @@ static void read_chart(struct mill_reader *r, const struct mill_node *node, stru
 	read_files(r, mill_node_get(node, "objects"), &k->objects, &k->n_objects);
 	read_secrets(r, mill_read_map(node, "secrets"), k);
 	read_services(r, mill_read_map(node, "services"), k);
+	read_config_maps(r, mill_read_list(node, "config_maps"), k);
 	read_paths(r, mill_read_map(node, "paths"), k);
 	read_ready(r, mill_read_list(node, "ready"), k);
 }

@@ -155,6 +155,14 @@ struct mill_provision { const char *capability; struct mill_hook hook; const cha
 struct mill_chart_file { const char *name; struct mill_when when; struct mill_mark mark; };
 /* A Secret that must exist before the chart; without a key whose `when` holds there is none. */
 struct mill_chart_secret { struct mill_template name; struct mill_entry *keys; size_t n_keys; struct mill_mark mark; };
+/* Files of a component's folder as a ConfigMap: Grafana's dashboards. */
+struct mill_chart_config_map {
+	struct mill_template name;
+	const char *component; /* whose folder; NULL: its own */
+	const char *folder;
+	const char **labels; size_t n_labels; /* key, value, key, value, ... */
+	struct mill_mark mark;
+};
 /* What is waited for: deployment/NAME, crd/NAME, kafka.kafka.strimzi.io/NAME. */
 struct mill_chart_ready { struct mill_template what; const char *condition; /* NULL: by its kind */ uint64_t timeout_ns; struct mill_when when; struct mill_mark mark; };
 /* Where one of the component's services is found when the chart made it. */
@@ -173,6 +181,7 @@ struct mill_chart {
 	struct mill_chart_file *values; size_t n_values;
 	struct mill_chart_file *objects; size_t n_objects;
 	struct mill_chart_secret *secrets; size_t n_secrets;
+	struct mill_chart_config_map *config_maps; size_t n_config_maps;
 	struct mill_chart_ready *ready; size_t n_ready;
 	struct mill_chart_service *services; size_t n_services;
 	struct mill_chart_path *paths; size_t n_paths;

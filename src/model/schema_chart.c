@@ -111,6 +111,16 @@ static const struct mill_schema_key path_keys[] = {
 	{0}};
 static const struct mill_schema paths = {.type = MILL_T_OBJECT, .keys = path_keys};
 
+static const struct mill_schema label_map = {.type = MILL_T_MAP, .item = &mill_s_text, .max = 32};
+static const struct mill_schema_key config_map_keys[] = {
+	{"name", &mill_s_template, REQ, "of the ConfigMap"},
+	{"folder", &mill_s_path, REQ, "whose files it holds, below the component's folder"},
+	{"component", &mill_s_name, 0, "another component, whose folder it is"},
+	{"labels", &label_map, 0, "by which a sidecar finds it"},
+	{0}};
+static const struct mill_schema config_map = {.type = MILL_T_OBJECT, .keys = config_map_keys};
+static const struct mill_schema config_maps = {.type = MILL_T_LIST, .item = &config_map, .max = 16};
+
 static const struct mill_schema_key ready_keys[] = {
 	{"what", &mill_s_template, REQ, "deployment/NAME, crd/NAME, kafka.kafka.strimzi.io/NAME"},
 	{"condition", &mill_s_text, 0, "of its status; by its kind unless said"},
@@ -135,6 +145,7 @@ static const struct mill_schema_key chart_keys[] = {
 	{"needs", &component_list, 0, "components of the cluster's layer that must be there"},
 	{"values", &values, 0, "templates in the kubernetes/ folder"},
 	{"objects", &file_list, 0, "objects of ours beside the chart, one a file"},
+	{"config_maps", &config_maps, 0, "files of a component's folder, such as dashboards"},
 	{"secrets", &secrets, 0, "name: {key: value}: Secrets that exist before the chart"},
 	{"services", &services, 0, "service of the manifest: the Service that the chart makes for it"},
 	{"paths", &paths, 0, "where in the values a platform's own choices belong"},

@@ -1,0 +1,146 @@
+/*
+ * A component by its upstream's Helm chart: what to apply before it, what to
+ * hand to it, what to apply beside it, and the words for helm.  Nothing here
+ * runs a program or talks to a cluster: the caller does, with what it gets.
+ *
+ * Order of a release
+ *   1. secrets, then objects without a kind of the chart's own (ConfigMaps):
+ *      kubectl apply --server-side -f -, from standard input
+ *   2. the package: found in a folder, or pulled there; checked against the
+ *      manifest's digest; then helm upgrade --install with the values file
+ *   3. objects (they may be of kinds that the chart's CRDs define)
+ *   4. what is in `ready`
+ *
+ *	struct mill_chart_release rel;
+ *	if (mill_chart_render(r, rendered, &component->charts[i], NULL, &rel, err) < 0) ...   also: diags of the model
+ *	mill_chart_secrets_text(&rel, &where, resolve, arg, &text, err);    -> kubectl's standard input, wiped after
+ *	if (mill_chart_package_find(folder, rel.chart, &package, err) == -ENOENT) {
+ *		mill_chart_argv_pull(&helm, rel.chart, folder, &argv);         -> run it, then find again
+ *	}
+ *	mill_chart_values_write(&rel, path, err);                           0600
+ *	mill_chart_argv_upgrade(&helm, &rel, package, path, &argv);         -> run it
+ *	mill_chart_objects_text(&rel, &where, &text, err);                  -> kubectl's standard input
+ *	mill_chart_release_free(&rel);
+ *
+ * Invariants
+ *   - No secret is in values or objects: one that would get there is an error
+ *     at its place in the template.  It is in `secrets`, by name and version,
+ *     until mill_chart_secrets_text() asks for its value.
+ *   - Rendering the same model twice gives the same bytes; the fingerprint is
+ *     of all that the release is made of.
+ */
+#ifndef MILL_CHART_CHART_H
+#define MILL_CHART_CHART_H
+
+#include <jansson.h>
+
+#include "spec/render.h"
+
+#define MILL_CHART_PACKAGE_MAX ((size_t)32 << 20) /* one packaged chart */
+#define MILL_CHART_TEXT_MAX ((size_t)8 << 20)     /* values, or all objects of a release */
+
+struct mill_chart_ready_item {
+	char *what;      /* "deployment/kafka" */
+	char *condition; /* NULL: what the kind calls ready */
+	uint64_t timeout_ns;
+};
+
+struct mill_chart_release {
+	const struct mill_component *component;
+	const struct mill_chart *chart;
+	char *name;           /* of Helm's release */
+	char *own_namespace;  /* NULL: the platform's */
+	json_t *values;       /* object; NULL where there is no chart to hand it to */
+	json_t *secrets;      /* [{"name": .., "keys": {key: value}}]; values as in a spec: may name secrets */
+	json_t *objects;      /* [object], ConfigMaps first */
+	struct mill_chart_ready_item *ready;
+	size_t n_ready;
+	char fingerprint[65]; /* hex SHA-256 */
+};
+
+/*
+ * What the platform lays over a manifest's values; all may be NULL.  The component's and the project's
+ * `kubernetes:` of the flavour are applied to the places that the manifest's `paths` name.
+ */
+struct mill_chart_options {
+	const json_t *values;         /* an object, merged last */
+	const char *image_registry;   /* a mirror of all images */
+	const char *const *pull_secrets; /* names, NULL-terminated */
+};
+
+/*
+ * Renders one chart of a component.  -EINVAL when something was wrong: the model's diags say what and where.
+ * The caller releases in any case.
+ */
+int mill_chart_render(struct mill_render *r, struct mill_rendered *c, const struct mill_chart *chart,
+		      const struct mill_chart_options *o, struct mill_chart_release *ret, struct mill_error *err);
+void mill_chart_release_free(struct mill_chart_release *rel);
+#define _cleanup_chart_release_ __attribute__((cleanup(mill_chart_release_free)))
+
+/*
+ * A host for rendering alone, away from any cluster: pods, ports as the manifests prefer them, every secret in its
+ * first version, no store.  `charts values` and tests use it; a plan has its own.
+ */
+struct mill_plan_host;
+void mill_chart_host_init(struct mill_plan_host *h, struct mill_platform *p);
+
+/* What the labels on our own objects say; managed_by is "data-mill" unless set. */
+struct mill_chart_where {
+	const char *name_space; /* NULL: objects say none, and kubectl's --namespace counts */
+	const char *platform;
+	const char *managed_by;
+};
+
+/* Text of a value that may name secrets, appended.  Used where a Secret's text is made, nowhere else. */
+typedef int mill_chart_resolve_fn(void *arg, const json_t *value, struct mill_strbuf *out, struct mill_error *err);
+
+/* One JSON List of Secrets; empty text when there are none.  The caller wipes it (mill_chart_text_wipe). */
+int mill_chart_secrets_text(const struct mill_chart_release *rel, const struct mill_chart_where *w,
+			    mill_chart_resolve_fn *resolve, void *arg, struct mill_strbuf *out, struct mill_error *err);
+void mill_chart_text_wipe(struct mill_strbuf *text);
+/* One JSON List of objects; empty text when there are none. */
+int mill_chart_objects_text(const struct mill_chart_release *rel, const struct mill_chart_where *w, struct mill_strbuf *out,
+			    struct mill_error *err);
+/* Values as JSON, which Helm reads as the YAML that it is. */
+void mill_chart_values_text(const struct mill_chart_release *rel, struct mill_strbuf *out);
+int mill_chart_values_write(const struct mill_chart_release *rel, const char *path, struct mill_error *err);
+
+/* ---- places in values (paths.c) ---- */
+/* Sets a.b[0].c, making what is missing; a dot in a key is "\.".  Takes `value`.  -EINVAL: the place is of another kind. */
+int mill_chart_set(json_t *values, const char *place, json_t *value, struct mill_error *err);
+/* Objects key by key; anything else of `over` replaces. */
+void mill_chart_merge(json_t *into, const json_t *over);
+
+/* ---- packages (package.c) ---- */
+/*
+ * NAME-VERSION.tgz in a folder, compared with the manifest's digest; owned.  -ENOENT: not there; -EBADMSG: it is
+ * another one than the manifest says.
+ */
+int mill_chart_package_find(const char *folder, const struct mill_chart *chart, char **ret, struct mill_error *err);
+
+/* ---- words for helm and kubectl (helm.c) ---- */
+struct mill_chart_helm {
+	const char *helm, *kubectl;      /* programs */
+	const char *kubeconfig, *context; /* NULL: theirs */
+	const char *name_space;          /* of the platform */
+	unsigned timeout_s;              /* of an upgrade; 0: 600 */
+	bool wait;                       /* --wait and rollback on failure; else the caller waits */
+	bool skip_crds;                  /* the cluster's layer has them */
+};
+/* Each fills an empty argv, ready for mill_run. */
+/* helm pull into a folder: from a repository's URL or a registry, nothing added to the user's own list. */
+void mill_chart_argv_pull(const struct mill_chart_helm *h, const struct mill_chart *chart, const char *folder,
+			  struct mill_strv *argv);
+/* What would be applied, CRDs too unless skip_crds. */
+void mill_chart_argv_template(const struct mill_chart_helm *h, const struct mill_chart_release *rel, const char *package,
+			      const char *values, struct mill_strv *argv);
+void mill_chart_argv_upgrade(const struct mill_chart_helm *h, const struct mill_chart_release *rel, const char *package,
+			     const char *values, struct mill_strv *argv);
+void mill_chart_argv_uninstall(const struct mill_chart_helm *h, const struct mill_chart_release *rel, struct mill_strv *argv);
+void mill_chart_argv_crds(const struct mill_chart_helm *h, const char *package, struct mill_strv *argv);
+/* kubectl kustomize ROOT: prints what to apply. */
+void mill_chart_argv_kustomize(const struct mill_chart_helm *h, const char *root, struct mill_strv *argv);
+/* "helm upgrade minio: ..." cut to what helps: the line after "Error:"; owned. */
+char *mill_chart_reason(const char *output);
+
+#endif

@@ -9,6 +9,10 @@ int mill_chart_package_find(const char *folder, const struct mill_chart *chart, 
 	char digest[MILL_SHA256_HEX];
 	int r;
 
+	if (chart->path) { /* ours: Helm takes the folder */
+		*ret = mill_xstrdup(chart->path);
+		return 0;
+	}
 	if (!chart->name)
 		return mill_fail(err, ENOENT, "there is no chart to find: it is made of objects");
 	path = mill_xasprintf("%s/%s-%s.tgz", folder, chart->name, chart->version);

@@ -8,6 +8,15 @@ static void check_source(struct mill_reader *r, const struct mill_chart *k)
 	const char *const source[] = {k->repository, k->name, k->version};
 	static const char *const names[] = {"repository", "name", "version"};
 	size_t said = 0;
+
+	if (k->path) {
+		_cleanup_free_ char *file = mill_path_join(k->path, "Chart.yaml");
+		if (k->repository || k->version || k->n_kustomize || k->digest)
+			mill_diag_error(r->diags, k->mark, "chart: `path` is a chart of ours, and no other source goes with it");
+		if (r->strict && !mill_is_file(file))
+			mill_diag_error(r->diags, k->mark, "chart: there is no %s", file);
+		return;
+	}
 	for (size_t i = 0; i < MILL_ARRAY_LEN(source); i++)
 		said += source[i] != NULL;
 	for (size_t i = 0; said && i < MILL_ARRAY_LEN(source); i++)

@@ -1,5 +1,6 @@
 /* `kubernetes.chart` into structs. */
 #include "base/clock.h"
+#include "base/io.h"
 #include "model/manifest.h"
 #include "model/template.h"
 
@@ -102,7 +103,19 @@ static void read_ready(struct mill_reader *r, const struct mill_node *list, stru
 	}
 }
 
-static void read_chart(struct mill_reader *r, const struct mill_node *node, struct mill_chart *k)
+/* Charts of ours lie beside the folder of components; name and version are in their Chart.yaml. */
+static void read_path(struct mill_reader *r, const struct mill_component *c, const char *path, struct mill_chart *k)
+{
+	if (!path)
+		return;
+	k->path = mill_arena_printf(r->arena, "%.*s/%s", (int)(strlen(c->dir) - strlen(mill_path_basename(c->dir)) - 1), c->dir, "..");
+	_cleanup_free_ char *joined = mill_xasprintf("%s/%s", k->path, path);
+	_cleanup_free_ char *absolute = mill_path_absolute(joined);
+	k->path = mill_arena_strdup(r->arena, absolute);
+	k->name = mill_arena_strdup(r->arena, mill_path_basename(absolute));
+}
+
+static void read_chart(struct mill_reader *r, const struct mill_component *c, const struct mill_node *node, struct mill_chart *k)
 {
 	const char *digest = mill_read_text(node, "digest", NULL);
 	k->mark = node->mark;
@@ -114,6 +127,7 @@ static void read_chart(struct mill_reader *r, const struct mill_node *node, stru
 	k->cluster = mill_streq(mill_read_text(node, "layer", ""), "cluster");
 	k->release = mill_read_template(r, node, "release", NULL);
 	k->own_namespace = mill_read_template(r, node, "namespace", NULL);
+	read_path(r, c, mill_read_text(node, "path", NULL), k);
 	k->crds = mill_read_bool(node, "crds", false);
 	mill_read_texts(r, node, "kustomize", &k->kustomize, &k->n_kustomize);
 	mill_read_texts(r, node, "needs", &k->needs, &k->n_needs);
@@ -131,10 +145,10 @@ void mill_manifest_read_charts(struct mill_reader *r, const struct mill_node *ku
 	const struct mill_node *chart = mill_node_get(kubernetes, "chart");
 	c->charts = MILL_ARENA_ARRAY(r->arena, mill_node_is(chart, MILL_NODE_SEQ) ? chart->n : 1, struct mill_chart);
 	if (mill_node_is(chart, MILL_NODE_MAP))
-		read_chart(r, chart, &c->charts[c->n_charts++]);
+		read_chart(r, c, chart, &c->charts[c->n_charts++]);
 	MILL_SEQ_EACH (item, chart)
 		if (mill_node_is(item, MILL_NODE_MAP))
-			read_chart(r, item, &c->charts[c->n_charts++]);
+			read_chart(r, c, item, &c->charts[c->n_charts++]);
 }
 
 const struct mill_chart_service *mill_component_chart_service(const struct mill_component *c, const char *name)

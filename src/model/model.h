@@ -172,6 +172,7 @@ struct mill_chart_service { const char *service; struct mill_template name; stru
 struct mill_chart_path { const char *what; const char **places; size_t n_places; struct mill_mark mark; };
 struct mill_chart {
 	const char *repository, *name, *version, *app_version; /* all NULL: objects alone, or kustomize */
+	const char *path;       /* or a chart of ours: its folder, absolute; NULL: none */
 	const char *digest;     /* hex SHA-256 of the package; NULL: not verified yet */
 	bool cluster;           /* of the cluster's layer: once, by an admin */
 	struct mill_template release;       /* n 0: the component's release */

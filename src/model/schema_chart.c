@@ -138,6 +138,7 @@ static const struct mill_schema_key chart_keys[] = {
 	{"version", &version, 0, "of the chart, exact"},
 	{"digest", &digest, 0, "of the package; left out where none could be verified"},
 	{"app_version", &mill_s_text, 0, "of what it installs"},
+	{"path", &mill_s_path, 0, "a chart beside the components folder, such as helm-charts/ksqldb, instead of a repository"},
 	{"kustomize", &url_list, 0, "roots for kubectl's kustomize, in order, where no chart is published"},
 	{"layer", &layer, 0, "namespace unless said; cluster: CRDs and operators, once, by an admin"},
 	{"release", &mill_s_template, 0, "of Helm; the component's release unless said"},

@@ -72,6 +72,32 @@ static void need_entry(struct mill_build *b, const char *key, struct mill_ids *b
 	mill_ids_add(before, id);
 }
 
+/* The image of a component, in place of entries on this machine. */
+static bool image(struct mill_build *b, struct mill_planned *c)
+{
+	const struct mill_component *comp = c->rendered->component;
+	json_t *source = mill_render_image(b->r, c->rendered), *data;
+	_cleanup_error_ struct mill_error err = {0};
+	bool exists = false;
+	char tag[32];
+
+	if (b->host->image(b->host->arg, source, tag, &exists, &err) < 0) {
+		mill_diag_hint(mill_diag_error(b->m->diags, comp->mark, "'%s': %s", comp->name, err.message), "%s",
+			       err.hint ? err.hint : "see docs/images.md");
+		json_decref(source);
+		return false;
+	}
+	c->rendered->image = mill_arena_printf(&b->m->arena, "%s:%s", comp->name, tag);
+	if (exists || b->o->start_only) {
+		json_decref(source);
+		return exists;
+	}
+	data = json_pack("{s:s, s:o}", "image", c->rendered->image, "source", source);
+	mill_ids_add(&c->before, mill_build_action(b, MILL_ACTION_INSTALL, comp->name, "image", NULL, data, "not in the registry"));
+	count_install(b, comp);
+	return true;
+}
+
 /* -s starts what is installed: false when something is missing. */
 static bool software(struct mill_build *b, struct mill_planned *c)
 {
@@ -83,6 +109,8 @@ static bool software(struct mill_build *b, struct mill_planned *c)
 		mill_build_note(b, "note", "%s: left out, it wants a GPU and this machine shows none", comp->name);
 		return false;
 	}
+	if (b->host->image)
+		return image(b, c);
 	json_array_foreach(c->rendered->entries, i, entry)
 		if (b->o->start_only && !has(b, json_string_value(entry)))
 			return false;
@@ -111,14 +139,14 @@ static bool hook_uses_tools(const struct mill_hook *h)
 
 static void need_tools(struct mill_build *b, const struct mill_hook *h, struct mill_ids *before)
 {
-	if (b->r->tools_key && hook_uses_tools(h))
+	if (b->r->tools_key && hook_uses_tools(h) && !b->host->image)
 		need_entry(b, b->r->tools_key, before);
 }
 
 /* -s installs nothing, not even what hooks run in. */
 static bool lacks_tools(const struct mill_build *b, const struct mill_hook *h)
 {
-	return b->o->start_only && b->r->tools_key && hook_uses_tools(h) && !has(b, b->r->tools_key);
+	return b->o->start_only && b->r->tools_key && !b->host->image && hook_uses_tools(h) && !has(b, b->r->tools_key);
 }
 
 static void provision(struct mill_build *b, struct mill_planned *c, const struct mill_bound *bound)
@@ -255,15 +283,15 @@ static void publish(struct mill_build *b)
 static void diff_component(struct mill_build *b, struct mill_planned *c)
 {
 	const struct mill_component *comp = c->rendered->component;
-	json_t *record = mill_render_record(b->r, c->rendered);
+	json_t *record;
 
 	providers(b, c);
 	if (c->absent || !software(b, c)) {
 		c->absent = true;
 		mill_build_note(b, "note", "%s is not installed: not started", comp->name);
-		json_decref(record);
 		return;
 	}
+	record = mill_render_record(b->r, c->rendered);
 	json_object_set_new(b->plan->records, comp->name, record);
 	if (!comp->n_services)
 		configure_tool(b, c, record);
@@ -281,7 +309,7 @@ static void install_all(struct mill_build *b)
 	for (size_t i = 0; i < b->n; i++)
 		if (b->components[i].wanted)
 			software(b, &b->components[i]);
-	if (b->r->tools_key)
+	if (b->r->tools_key && !b->host->image)
 		need_entry(b, b->r->tools_key, &ignored);
 	free(ignored.items);
 }

@@ -56,6 +56,12 @@ struct mill_plan_host {
 	/* Recipe of the environment that hooks run in (`${tools}`); NULL when none is shipped. */
 	json_t *(*tools_recipe)(void *arg);
 
+	/*
+	 * ---- images, instead of a store, where services run in pods; NULL elsewhere ----
+	 * The tag of the image made of `source` (mill_render_image) and whether its registry has it; ret_tag 32 bytes.
+	 */
+	int (*image)(void *arg, const json_t *source, char *ret_tag, bool *ret_exists, struct mill_error *err);
+
 	/* ---- what runs: set by the runtime; id is "component.service" ---- */
 	void (*observe)(void *arg, const char *id, struct mill_observed *ret);
 

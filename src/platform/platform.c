@@ -129,6 +129,12 @@ static int load_all(struct mill_platform *p, struct mill_error *err)
 	return 0;
 }
 
+int mill_platform_reload(struct mill_platform *p, struct mill_error *err)
+{
+	json_object_clear(p->secret_versions);
+	return load_all(p, err);
+}
+
 int mill_platform_open(const struct mill_layout *l, const char *target, const char *name,
 		       struct mill_platform **ret, struct mill_error *err)
 {

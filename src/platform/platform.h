@@ -35,6 +35,8 @@ struct mill_platform *mill_platform_close(struct mill_platform *p); /* unlocks *
 /* Makes the folder if needed and takes the lock, then re-reads.  Waits up to wait_ms, saying through `on_wait` who holds it. */
 int mill_platform_lock(struct mill_platform *p, int wait_ms, void (*on_wait)(void *arg, const char *holder), void *arg,
 		       struct mill_error *err);
+/* Reads all state files again: another writer (a pull from a cluster) replaced them. */
+int mill_platform_reload(struct mill_platform *p, struct mill_error *err);
 int mill_platform_save_record(struct mill_platform *p, struct mill_error *err);
 int mill_platform_save_desired(struct mill_platform *p, struct mill_error *err);
 int mill_platform_save_ports(struct mill_platform *p, struct mill_error *err);

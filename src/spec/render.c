@@ -89,7 +89,7 @@ static bool uses_tools(const struct mill_template *command, size_t n)
 	return false;
 }
 
-static bool component_uses_tools(const struct mill_component *c)
+bool mill_render_uses_tools(const struct mill_component *c)
 {
 	const struct mill_hook *hooks[] = {&c->smoke, &c->repo, &c->backup, &c->configure};
 
@@ -115,7 +115,7 @@ static int settle_tools(struct mill_render *r, struct mill_error *err)
 	bool wanted = false;
 
 	for (size_t i = 0; i < r->n && !wanted; i++)
-		wanted = component_uses_tools(r->components[i].component);
+		wanted = mill_render_uses_tools(r->components[i].component);
 	if (!wanted || !r->host->tools_recipe || !(recipe = r->host->tools_recipe(r->host->arg)))
 		return 0;
 	if (!r->host->store_key)

@@ -41,6 +41,7 @@ struct mill_rendered { /* a component */
 	json_t *provides;        /* {capability: {key: value}} */
 	struct mill_bound *bound;
 	size_t n_bound;          /* only those that have a provider */
+	const char *image;       /* "name:tag"; NULL: it has none, or nothing runs in pods */
 	json_t *exports;         /* {kind: [..]}: what it offers to collectors; its values may hold secrets */
 	json_t *collected;       /* {name: [..]} */
 };
@@ -84,6 +85,11 @@ json_t *mill_render_service(struct mill_render *r, struct mill_rendered *c, cons
 json_t *mill_render_record(struct mill_render *r, struct mill_rendered *c);
 /* {"command": [..], "timeout_ms": n, "digest": hex of its file}; NULL when there is no such hook. */
 json_t *mill_render_hook(struct mill_render *r, struct mill_rendered *c, const struct mill_hook *h);
+/* What pods need beside (render_pod.c): the spec's `pod`, and what a component's image is made of. */
+json_t *mill_render_pod(struct mill_render *r, struct mill_rendered *c, const struct mill_service *s);
+json_t *mill_render_image(struct mill_render *r, struct mill_rendered *c);
+/* Do its hooks or services run in the tools' environment? */
+bool mill_render_uses_tools(const struct mill_component *c);
 /* A TASK's data (docs/internals/engine.md) with its fingerprint. */
 json_t *mill_render_task(struct mill_render *r, struct mill_rendered *c, const struct mill_task *t);
 /* {file, ..} as in a spec: path "config/NAME", content a value. */

@@ -230,6 +230,12 @@ json_t *mill_render_record(struct mill_render *r, struct mill_rendered *rc)
 	json_object_set(o, "exports", rc->exports);
 	json_object_set_new(o, "files", mill_render_files(r, rc, NULL, c->files, c->n_files));
 	json_object_set_new(o, "hooks", hooks(r, rc));
+	if (r->host->pods) {
+		struct mill_scope scope = mill_scope_component(r, rc);
+
+		json_object_set_new(o, "image", opt_string(rc->image));
+		json_object_set_new(o, "release_secret", mill_scope_entries(&scope, c->release_secret, c->n_release_secret));
+	}
 	return o;
 }
 

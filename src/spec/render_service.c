@@ -301,6 +301,8 @@ json_t *mill_render_service(struct mill_render *r, struct mill_rendered *c, cons
 	set_policy(spec, svc, mill_fit_of(r->platform, id));
 	json_object_set_new(spec, "landlock", landlock(&s));
 	json_object_set_new(spec, "after", after(&s));
+	if (r->host->pods)
+		json_object_set_new(spec, "pod", mill_render_pod(r, c, svc));
 	mill_fingerprint_spec(spec, digest);
 	json_object_set_new(spec, "fingerprint", json_string(digest));
 	mill_fingerprint_reload(spec, digest);

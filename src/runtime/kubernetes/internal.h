@@ -1,0 +1,133 @@
+/* What the files of the Kubernetes runtime share. */
+#ifndef MILL_KUBE_INTERNAL_H
+#define MILL_KUBE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "image/image.h"
+#include "runtime/kubernetes/kube.h"
+#include "runtime/native/context.h"
+#include "runtime/native/ops.h"
+
+#define MILL_KUBE_LABEL "data-mill.io/platform"
+#define MILL_KUBE_OUTPUT_MAX ((size_t)64 << 20)
+#define MILL_KUBE_CALL_MS 60000
+
+struct mill_kube_deploy; /* deploy.c: one a component and run */
+struct mill_kube_pod;    /* hook.c: a pod that hooks run in */
+struct mill_kube_forward;
+
+struct mill_kube {
+	struct mill_layout *layout;
+	struct mill_platform *p;
+	struct mill_native *n;
+	char *kubeconfig, *context, *namespace, *kubectl, *helm, *registry, *pull_secret;
+	char *uid;              /* of the cluster */
+	bool namespace_exists;
+	struct mill_images *images;
+	json_t *pushed;         /* name -> data of the state Secrets as they are in the namespace */
+	/* live.c */
+	pthread_mutex_t snapshot_lock;
+	json_t *snapshot;       /* {"workloads": {name: ..}, "pods": [..], "claims": [..]} */
+	uint64_t snapshot_ns;
+	/* the rest is under `lock` */
+	pthread_mutex_t lock;
+	struct mill_kube_deploy *deploys;
+	struct mill_kube_pod *pods;
+	unsigned counter;
+	struct mill_kube_forward *forwards;
+	/* lease.c */
+	bool leased, renewing, lost;
+	char *holder;
+	pthread_t renewer;
+	pthread_mutex_t lease_lock;
+	pthread_cond_t lease_end;
+};
+
+/* ---- run.c ---- */
+struct mill_kube_call {
+	const char *what;        /* "read the platform's state": for messages */
+	const char *input;       /* standard input, or NULL */
+	size_t input_len;
+	int timeout_ms;          /* 0: MILL_KUBE_CALL_MS; -1: none */
+	int cancel_fd;           /* -1: none */
+	bool cluster;            /* not in the namespace */
+	bool raw;                /* an exit status other than 0 is no error */
+	int status;              /* out: wait status */
+};
+#define MILL_KUBE_CALL(text) (&(struct mill_kube_call){.what = (text), .cancel_fd = -1})
+/* kubectl with the words up to NULL.  out and err_out may be NULL. */
+int mill_kube_kubectl(struct mill_kube *k, struct mill_kube_call *c, struct mill_strbuf *out, struct mill_strbuf *err_out,
+		      struct mill_error *err, ...) __attribute__((sentinel));
+int mill_kube_kubectl_v(struct mill_kube *k, struct mill_kube_call *c, const struct mill_strv *words, struct mill_strbuf *out,
+			struct mill_strbuf *err_out, struct mill_error *err);
+int mill_kube_helm_v(struct mill_kube *k, struct mill_kube_call *c, const struct mill_strv *words, struct mill_strbuf *out,
+		     struct mill_error *err);
+/* kubectl's output as JSON, a new reference; NULL with 0 when it said nothing (--ignore-not-found). */
+int mill_kube_json(struct mill_kube *k, struct mill_kube_call *c, json_t **ret, struct mill_error *err, ...)
+	__attribute__((sentinel));
+/* Applies objects server-side under our field manager; `objects` is a list. */
+int mill_kube_apply(struct mill_kube *k, const char *what, const json_t *objects, struct mill_error *err);
+/* The argv up to the subcommand, for processes that run on. */
+void mill_kube_prefix(const struct mill_kube *k, struct mill_strv *argv);
+/* Turns what kubectl or helm said into an error: forbidden, unreachable, expired, conflict, quota. */
+int mill_kube_explain(const struct mill_kube *k, const char *what, const char *said, struct mill_error *err);
+
+/* ---- names.c ---- */
+const char *mill_kube_release(const json_t *record); /* of a component's record */
+/* The name of a service's workload and Service, from the record; owned, NULL: no such service. */
+char *mill_kube_workload(const json_t *record, const char *service);
+json_t *mill_kube_labels(const struct mill_kube *k, const char *component, const char *service);
+/* Metadata with name, labels, and annotations none. */
+json_t *mill_kube_meta(const struct mill_kube *k, const char *name, const char *component, const char *service);
+/* A Secret of {key: text}; `data` values are texts. */
+json_t *mill_kube_secret(const struct mill_kube *k, const char *name, const char *component, const char *service, const json_t *data);
+int mill_kube_decode(const char *base64, char **ret, size_t *ret_len);
+
+/* ---- state.c ---- */
+int mill_kube_pull(struct mill_kube *k, struct mill_error *err);
+int mill_kube_push(struct mill_kube *k, struct mill_error *err);
+
+/* ---- live.c ---- */
+/* {"workloads": {name: object}, "pods": [..], "claims": [..]}, at most max_age_ms old; a new reference. */
+int mill_kube_snapshot(struct mill_kube *k, unsigned max_age_ms, json_t **ret, struct mill_error *err);
+void mill_kube_stale(struct mill_kube *k); /* the next snapshot is a new one */
+int mill_kube_live(void *arg, json_t **ret, struct mill_error *err);
+/* {id, state, reason, fingerprint, restarts, since_ms, pod} of one service out of a snapshot. */
+json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const char *workload);
+
+/* ---- bundle.c ---- */
+/* The chart's values for one component, from its record and specs; the Secrets that it names are appended to `secrets`. */
+int mill_kube_values(struct mill_kube *k, const char *component, const json_t *specs, const json_t *tasks, json_t **ret_values,
+		     json_t *secrets, struct mill_error *err);
+
+/* ---- deploy.c ---- */
+int mill_kube_deploy(struct mill_kube *k, const char *component, struct mill_progress *p, struct mill_error *err);
+void mill_kube_forget_deploys(struct mill_kube *k);
+int mill_kube_rollback(struct mill_kube *k, const char *component, struct mill_error *err);
+
+/* ---- ready.c ---- */
+int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err);
+/* The last lines of a service's pod, owned, may be "". */
+char *mill_kube_last_lines(struct mill_kube *k, const char *workload, bool previous, unsigned lines);
+
+/* ---- hook.c ---- */
+int mill_kube_hook(void *arg, const struct mill_hook_call *c, const struct mill_strbuf *input, struct mill_strbuf *out,
+		   struct mill_strbuf *log, int *ret_status, struct mill_error *err);
+int mill_kube_put(void *arg, const char *component, const char *from, const char *to, struct mill_error *err);
+int mill_kube_get(void *arg, const char *component, const char *from, const char *to, struct mill_error *err);
+void mill_kube_end_pods(struct mill_kube *k);
+
+/* ---- actions.c, ops.c ---- */
+int mill_kube_action(void *arg, const struct mill_action *a, struct mill_progress *p, struct mill_error *err);
+extern const struct mill_remote mill_kube_remote;
+
+/* ---- forward.c ---- */
+/* An address on this machine that leads to HOST:PORT of the namespace; kept until close.  Owned "127.0.0.1:PORT". */
+int mill_kube_forward(struct mill_kube *k, const char *host, unsigned port, char **ret, struct mill_error *err);
+void mill_kube_end_forwards(struct mill_kube *k);
+
+/* ---- lease.c ---- */
+void mill_kube_unlock(struct mill_kube *k);
+
+#endif

@@ -1,0 +1,223 @@
+/* What runs, as the API server says: one look at workloads, pods and claims for everybody who asks within a second. */
+#include "runtime/kubernetes/internal.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#define FRESH_MS 900
+
+/* ---- the look ---- */
+
+static const char *name_of(const json_t *object)
+{
+	return mill_json_get_string(json_object_get(object, "metadata"), "name", "");
+}
+
+static json_t *sort_out(const json_t *items)
+{
+	json_t *workloads = json_object(), *pods = json_array(), *claims = json_array();
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach((json_t *)items, i, o) {
+		const char *kind = mill_json_get_string(o, "kind", "");
+
+		if (mill_streq(kind, "Pod"))
+			json_array_append(pods, (json_t *)o);
+		else if (mill_streq(kind, "PersistentVolumeClaim"))
+			json_array_append(claims, (json_t *)o);
+		else
+			json_object_set(workloads, name_of(o), (json_t *)o);
+	}
+	return json_pack("{s:o, s:o, s:o}", "workloads", workloads, "pods", pods, "claims", claims);
+}
+
+int mill_kube_snapshot(struct mill_kube *k, unsigned max_age_ms, json_t **ret, struct mill_error *err)
+{
+	_cleanup_json_ json_t *found = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&k->snapshot_lock);
+	if (!k->snapshot || mill_now_ns() - k->snapshot_ns > max_age_ms * (uint64_t)MILL_MS) {
+		r = mill_kube_json(k, MILL_KUBE_CALL("look at what runs"), &found, err, "get",
+				   "statefulsets,deployments,pods,persistentvolumeclaims", "--selector=" MILL_KUBE_LABEL, NULL);
+		if (r == 0) {
+			if (k->snapshot)
+				json_decref(k->snapshot);
+			k->snapshot = sort_out(json_object_get(found, "items"));
+			k->snapshot_ns = mill_now_ns();
+		}
+	}
+	if (r == 0)
+		*ret = json_deep_copy(k->snapshot); /* jansson counts references without locks */
+	pthread_mutex_unlock(&k->snapshot_lock);
+	return r;
+}
+
+void mill_kube_stale(struct mill_kube *k)
+{
+	pthread_mutex_lock(&k->snapshot_lock);
+	k->snapshot_ns = 0;
+	pthread_mutex_unlock(&k->snapshot_lock);
+}
+
+/* ---- one service ---- */
+
+static int64_t when_ms(const char *stamp)
+{
+	struct tm t = {0};
+
+	if (!stamp || !strptime(stamp, "%Y-%m-%dT%H:%M:%SZ", &t))
+		return 0;
+	return (int64_t)timegm(&t) * 1000;
+}
+
+static bool belongs(const json_t *pod, const char *component, const char *service)
+{
+	const json_t *labels = json_object_get(json_object_get(pod, "metadata"), "labels");
+
+	return mill_streq(mill_json_get_string(labels, "data-mill.io/component", ""), component) &&
+	       mill_streq(mill_json_get_string(labels, "data-mill.io/service", ""), service);
+}
+
+/* Its words for why a container does not run, or NULL. */
+static char *container_trouble(const json_t *status)
+{
+	const json_t *waiting = json_object_get(json_object_get(status, "state"), "waiting");
+	const json_t *last = json_object_get(json_object_get(status, "lastState"), "terminated");
+	const char *reason = mill_json_get_string(waiting, "reason", NULL);
+	const char *why;
+
+	if (!reason || mill_streq(reason, "ContainerCreating") || mill_streq(reason, "PodInitializing"))
+		return NULL;
+	if (!mill_streq(reason, "CrashLoopBackOff"))
+		return mill_xasprintf("%s: %s", reason, mill_json_get_string(waiting, "message", ""));
+	why = mill_json_get_string(last, "reason", "Error");
+	if (mill_streq(why, "OOMKilled"))
+		return mill_xstrdup("CrashLoopBackOff: it was killed for using more memory than its limit (OOMKilled)");
+	return mill_xasprintf("CrashLoopBackOff: exit code %lld", (long long)mill_json_get_int(last, "exitCode", -1));
+}
+
+static char *pod_trouble(const json_t *pod, int64_t *restarts)
+{
+	static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
+	const json_t *status = json_object_get(pod, "status"), *c;
+	char *trouble = NULL;
+	size_t k;
+
+	for (size_t i = 0; i < MILL_ARRAY_LEN(lists); i++)
+		json_array_foreach(json_object_get(status, lists[i]), k, c) {
+			*restarts += mill_json_get_int(c, "restartCount", 0);
+			if (!trouble)
+				trouble = container_trouble(c);
+		}
+	json_array_foreach(json_object_get(status, "conditions"), k, c)
+		if (!trouble && mill_streq(mill_json_get_string(c, "type", ""), "PodScheduled") &&
+		    mill_streq(mill_json_get_string(c, "status", ""), "False"))
+			trouble = mill_xasprintf("%s: %s", mill_json_get_string(c, "reason", "Unschedulable"),
+						 mill_json_get_string(c, "message", ""));
+	return trouble;
+}
+
+static const char *workload_state(const json_t *w, const char *trouble, size_t pods, bool any_running)
+{
+	const json_t *status = json_object_get(w, "status");
+	int64_t want = mill_json_get_int(json_object_get(w, "spec"), "replicas", 1);
+	bool seen = mill_json_get_int(status, "observedGeneration", 0) >=
+		    mill_json_get_int(json_object_get(w, "metadata"), "generation", 0);
+
+	if (want == 0)
+		return pods ? "stopping" : "stopped";
+	if (seen && mill_json_get_int(status, "readyReplicas", 0) >= want && mill_json_get_int(status, "updatedReplicas", 0) >= want)
+		return "ready";
+	if (trouble && mill_starts_with(trouble, "CrashLoopBackOff"))
+		return "backoff";
+	return any_running ? "running" : "starting";
+}
+
+/* Deployments say here why they cannot make pods (quota, Pod Security, a webhook). */
+static char *replica_failure(const json_t *w)
+{
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(w, "status"), "conditions"), i, c)
+		if (mill_streq(mill_json_get_string(c, "type", ""), "ReplicaFailure") &&
+		    mill_streq(mill_json_get_string(c, "status", ""), "True"))
+			return mill_xasprintf("%s: %s", mill_json_get_string(c, "reason", "FailedCreate"),
+					      mill_json_get_string(c, "message", ""));
+	return NULL;
+}
+
+json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const char *workload)
+{
+	const json_t *w = json_object_get(json_object_get(snapshot, "workloads"), workload), *pod;
+	const json_t *annotations = json_object_get(
+		json_object_get(json_object_get(json_object_get(w, "spec"), "template"), "metadata"), "annotations");
+	const char *dot = strchr(id, '.'), *state, *pod_name = NULL, *started = NULL;
+	_cleanup_free_ char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id)), *trouble = NULL;
+	int64_t restarts = 0;
+	bool any_running = false;
+	size_t i, n = 0;
+	json_t *o;
+
+	if (!w)
+		return NULL;
+	json_array_foreach(json_object_get(snapshot, "pods"), i, pod) {
+		const json_t *status = json_object_get(pod, "status");
+
+		if (!belongs(pod, component, dot ? dot + 1 : ""))
+			continue;
+		n++;
+		if (!trouble)
+			trouble = pod_trouble(pod, &restarts);
+		any_running |= mill_streq(mill_json_get_string(status, "phase", ""), "Running");
+		pod_name = name_of(pod);
+		started = mill_json_get_string(status, "startTime", NULL);
+	}
+	if (!trouble)
+		trouble = replica_failure(w);
+	state = workload_state(w, trouble, n, any_running);
+	o = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "state", state, "fingerprint",
+		      mill_json_get_string(annotations, "data-mill.io/fingerprint", ""), "restarts", (json_int_t)restarts,
+		      "started_ms", (json_int_t)when_ms(started));
+	json_object_set_new(o, "since_ms", json_integer((json_int_t)when_ms(started)));
+	if (trouble && !mill_streq(state, "ready"))
+		json_object_set_new(o, "reason", json_string(trouble));
+	if (pod_name)
+		json_object_set_new(o, "pod", json_string(pod_name));
+	return o;
+}
+
+/* ---- for the native runtime's bookkeeping ---- */
+
+int mill_kube_live(void *arg, json_t **ret, struct mill_error *err)
+{
+	struct mill_kube *k = arg;
+	_cleanup_json_ json_t *snapshot = NULL;
+	_cleanup_strv_ struct mill_strv names = {0};
+	json_t *services = json_object();
+	int r = mill_kube_snapshot(k, FRESH_MS, &snapshot, err);
+
+	if (r == 0)
+		r = mill_native_components(k->n, &names, err);
+	for (size_t i = 0; i < names.n && r == 0; i++) {
+		const json_t *record = NULL;
+		const char *service;
+		json_t *s;
+
+		r = mill_native_record(k->n, names.items[i], &record, err);
+		json_object_foreach(json_object_get(record, "services"), service, s) {
+			_cleanup_free_ char *id = mill_xasprintf("%s.%s", names.items[i], service);
+			_cleanup_free_ char *workload = mill_kube_workload(record, service);
+			json_t *state = *service ? mill_kube_service_state(snapshot, id, workload) : NULL;
+
+			if (state)
+				json_object_set_new(services, id, state);
+		}
+	}
+	*ret = json_pack("{s:o}", "services", services);
+	return r;
+}

@@ -61,7 +61,10 @@ static int make_plan(struct run *run, struct mill_error *err)
 	if (ctx->components.n)
 		options.only = (const char *const *)ctx->components.items;
 	mill_plan_host_init(&run->host, ctx->platform);
-	mill_native_host(ctx->native, &run->host);
+	if (ctx->kube)
+		mill_kube_host(ctx->kube, &run->host);
+	else
+		mill_native_host(ctx->native, &run->host);
 	r = mill_plan_make(ctx->model, ctx->platform, &run->host, &options, &run->plan, err);
 	if (ctx->diags.n)
 		mill_context_print_diags(ctx);
@@ -73,7 +76,12 @@ static int show_preflight(const struct run *run, size_t *ret_errors, struct mill
 {
 	struct mill_preflight *f = NULL;
 	const struct mill_ui *ui = run->ctx->ui;
-	int r = mill_preflight(run->ctx->model, run->ctx->platform, &run->host, run->plan, &f, err);
+	int r;
+
+	*ret_errors = 0;
+	if (run->ctx->kube) /* the machine's memory, disk and ports are not the cluster's */
+		return mill_kube_preflight(run->ctx->kube, run->plan, err);
+	r = mill_preflight(run->ctx->model, run->ctx->platform, &run->host, run->plan, &f, err);
 
 	if (r < 0)
 		return r;
@@ -206,6 +214,8 @@ static void warn_of_disk(const struct run *run)
 {
 	_cleanup_json_ json_t *disk = NULL;
 
+	if (run->ctx->kube)
+		return;
 	if (mill_ops_disk(run->ctx->native, &disk, NULL) == 0 && mill_json_get_bool(disk, "warn", false))
 		mill_warn(run->ctx->ui, "%s: %s", run->ctx->platform->name, mill_json_get_string(disk, "text", ""));
 }
@@ -238,7 +248,7 @@ static int apply(struct run *run, struct mill_error *err)
 {
 	struct mill_context *ctx = run->ctx;
 	struct mill_engine_result result = {0};
-	int r = mill_context_native_model(ctx, err);
+	int r = mill_context_plan_model(ctx, err);
 
 	if (r == 0)
 		r = mill_context_model_platform(ctx, err);

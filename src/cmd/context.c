@@ -21,15 +21,9 @@ int mill_context_check_location(const struct mill_context *ctx, struct mill_erro
 {
 	const char *location = mill_opt_location(ctx->inv);
 
-	if (!location || strcmp(location, "local") == 0) {
-		if (!mill_opt(ctx->inv, "kubeconfig"))
-			return 0;
+	if (mill_opt(ctx->inv, "kubeconfig") && (!location || strcmp(location, "hybrid") != 0))
 		return mill_fail_usage(err, "--kubeconfig: it belongs to the hybrid location (-h)");
-	}
-	mill_fail_usage(err, "-%c: the %s location needs the Kubernetes runtime, which this version does not "
-			     "have; nothing was changed", location[0], location);
-	return mill_error_hint(err, "use -l for this machine%s",
-			       location[0] == 'h' ? "; for help: data-mill help, or --help" : "");
+	return 0;
 }
 
 /* A path that was given must be there; a bare name is looked up later. */
@@ -158,22 +152,14 @@ int mill_context_model(struct mill_context *ctx, bool all_manifests, struct mill
 	return r;
 }
 
-int mill_context_native_model(struct mill_context *ctx, struct mill_error *err)
+int mill_context_plan_model(struct mill_context *ctx, struct mill_error *err)
 {
 	int r = mill_context_check_location(ctx, err);
 
 	ctx->needed_only = true;
 	if (r == 0)
 		r = mill_context_model(ctx, false, err);
-	if (r < 0)
-		return r;
-	if (strcmp(ctx->model->project.provider, "native") == 0)
-		return 0;
-	mill_fail_usage(err, "%s: its target is '%s', which needs the Kubernetes runtime; this version does not "
-			     "have it, nothing was changed",
-			ctx->model->project.target_path ? ctx->model->project.target_path : ctx->flavour,
-			ctx->model->project.provider);
-	return mill_error_hint(err, "-t native.yaml runs the flavour on this machine");
+	return r;
 }
 
 int mill_context_model_platform(struct mill_context *ctx, struct mill_error *err)
@@ -181,6 +167,8 @@ int mill_context_model_platform(struct mill_context *ctx, struct mill_error *err
 	const char *wanted = mill_opt(ctx->inv, "platform");
 	const char *name = ctx->model->project.name;
 
+	if (!mill_streq(ctx->model->project.provider, "native"))
+		return mill_context_cluster_platform(ctx, err);
 	if (wanted && strcmp(wanted, name) != 0 &&
 	    !(mill_starts_with(wanted, "native.") && strcmp(wanted + 7, name) == 0)) {
 		mill_fail_usage(err, "--platform: the flavour makes the platform 'native.%s', not '%s'", name,
@@ -200,12 +188,13 @@ static int refuse_absent(const struct mill_context *ctx, struct mill_error *err)
 
 int mill_context_platform(struct mill_context *ctx, struct mill_error *err)
 {
+	const char *location = mill_opt_location(ctx->inv);
 	int r = mill_context_check_location(ctx, err);
 
 	if (r < 0)
 		return r;
-	if (mill_opt(ctx->inv, "flavour") || mill_opt(ctx->inv, "target")) {
-		r = mill_context_native_model(ctx, err);
+	if (mill_opt(ctx->inv, "flavour") || mill_opt(ctx->inv, "target") || (location && !mill_streq(location, "local"))) {
+		r = mill_context_plan_model(ctx, err);
 		if (r == 0)
 			r = mill_context_model_platform(ctx, err);
 		return r < 0 ? r : refuse_absent(ctx, err);
@@ -229,17 +218,25 @@ static void on_wait(void *arg, const char *holder)
 
 int mill_context_lock(struct mill_context *ctx, struct mill_error *err)
 {
-	int wait_ms = -1;
+	int wait_ms = -1, r;
 
 	if (mill_option_find(ctx->inv->command->options, "wait-lock") && mill_opt(ctx->inv, "wait-lock"))
 		wait_ms = (int)(mill_opt_duration_ns(ctx->inv, "wait-lock", 0) / 1000000);
-	return mill_platform_lock(ctx->platform, wait_ms, on_wait, ctx->ui, err);
+	r = mill_platform_lock(ctx->platform, wait_ms, on_wait, ctx->ui, err);
+	if (r < 0 || !mill_context_is_cluster(ctx))
+		return r;
+	r = mill_context_cluster_runtime(ctx, err);
+	if (r == 0)
+		r = mill_context_cluster_save(ctx, err);
+	return r < 0 ? r : mill_kube_lock(ctx->kube, wait_ms, on_wait, ctx->ui, err);
 }
 
 int mill_context_runtime(struct mill_context *ctx, struct mill_error *err)
 {
 	if (ctx->native)
 		return 0;
+	if (mill_context_is_cluster(ctx))
+		return mill_context_cluster_runtime(ctx, err);
 	return mill_native_open(&ctx->layout, ctx->platform, &ctx->native, err);
 }
 
@@ -290,6 +287,7 @@ void mill_context_names(const struct mill_context *ctx, struct mill_strv *ret)
 
 void mill_context_release(struct mill_context *ctx)
 {
+	mill_context_cluster_release(ctx);
 	ctx->native = mill_native_close(ctx->native);
 	ctx->platform = mill_platform_close(ctx->platform);
 	ctx->model = mill_model_free(ctx->model);

@@ -21,6 +21,8 @@
 #include "cmd/cmd.h"
 #include "model/model.h"
 #include "platform/platform.h"
+#include "cluster/cluster.h"
+#include "runtime/kubernetes/kube.h"
 #include "runtime/native/ops.h"
 
 struct mill_context {
@@ -31,7 +33,10 @@ struct mill_context {
 	struct mill_diags diags;
 	struct mill_model *model;
 	struct mill_platform *platform;
-	struct mill_native *native;
+	struct mill_native *native; /* the bookkeeping of every platform; on a cluster `kube` does the work for it */
+	struct mill_kube *kube;     /* NULL: a platform of this machine */
+	struct mill_cluster *cluster;
+	char *kubeconfig, *kube_context, *registry, *pull_secret; /* of the cluster */
 	char *flavour; /* as handed to the model; NULL: `default` */
 	const char *flavour_from; /* "-f": who named it, for messages; or NULL */
 	struct mill_strv components; /* narrows the model; -c names join when it is loaded */
@@ -49,8 +54,8 @@ int mill_context_layout(struct mill_context *ctx, struct mill_error *err);
 int mill_context_model(struct mill_context *ctx, bool all_manifests, struct mill_error *err);
 /* All diagnostics so far, on standard error. */
 void mill_context_print_diags(struct mill_context *ctx);
-/* As _model(), and the target must be this machine: the Kubernetes runtime is not there yet. */
-int mill_context_native_model(struct mill_context *ctx, struct mill_error *err);
+/* As _model(), reading no more manifests than a plan needs. */
+int mill_context_plan_model(struct mill_context *ctx, struct mill_error *err);
 /* The platform of the loaded model, whether it exists yet or not. */
 int mill_context_model_platform(struct mill_context *ctx, struct mill_error *err);
 /* An existing platform, from its record; a flavour is only read when -f names one. */
@@ -59,10 +64,20 @@ int mill_context_platform(struct mill_context *ctx, struct mill_error *err);
 void mill_context_announce(const struct mill_context *ctx);
 /* Takes the platform's lock, waiting as --wait-lock says, and says who holds it. */
 int mill_context_lock(struct mill_context *ctx, struct mill_error *err);
-/* A location without a runtime (-r, -h) is a usage error. */
+/* --kubeconfig without -h is a usage error. */
 int mill_context_check_location(const struct mill_context *ctx, struct mill_error *err);
 void mill_context_release(struct mill_context *ctx);
 #define _cleanup_context_ _cleanup_(mill_context_release)
+
+/* ---- context_cluster.c: platforms on a cluster ---- */
+bool mill_context_is_cluster(const struct mill_context *ctx);
+/* The platform of the loaded model on its cluster, which must answer. */
+int mill_context_cluster_platform(struct mill_context *ctx, struct mill_error *err);
+/* Opens the runtime of a platform that is on a cluster. */
+int mill_context_cluster_runtime(struct mill_context *ctx, struct mill_error *err);
+/* How the cluster is reached is kept beside the record, for commands without a flavour. */
+int mill_context_cluster_save(struct mill_context *ctx, struct mill_error *err);
+void mill_context_cluster_release(struct mill_context *ctx);
 
 /* Arguments and -c names together. */
 void mill_context_names(const struct mill_context *ctx, struct mill_strv *ret);

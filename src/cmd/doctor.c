@@ -170,7 +170,7 @@ static void check_flavour(struct findings *f, struct mill_context *ctx)
 	int r;
 
 	ctx->hold_warnings = ctx->hold_errors = true;
-	r = mill_context_native_model(ctx, &err);
+	r = mill_context_plan_model(ctx, &err);
 	if (r == 0)
 		r = mill_context_model_platform(ctx, &err);
 	if (r == 0)

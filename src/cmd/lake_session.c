@@ -9,11 +9,15 @@ static int sign_in(struct mill_lake_session *s, const char *component, struct mi
 {
 	struct mill_lake_options o = MILL_LAKE_OPTIONS_INIT;
 	_cleanup_json_ json_t *values = NULL;
+	_cleanup_free_ char *endpoint = NULL;
 	int r = mill_ops_provides(s->ctx.native, component, "s3", &values, err);
 
 	if (r < 0)
 		return r;
-	o.endpoint = mill_json_get_string(values, "endpoint", "");
+	r = mill_ops_reach(s->ctx.native, mill_json_get_string(values, "endpoint", ""), &endpoint, err);
+	if (r < 0)
+		return r;
+	o.endpoint = endpoint;
 	o.access_key = mill_json_get_string(values, "access_key", "");
 	o.secret_key = mill_json_get_string(values, "secret_key", "");
 	o.region = mill_json_get_string(values, "region", NULL);

@@ -93,7 +93,7 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	p.names = ids.n > 1;
 	if (logs.follow)
 		logs.cancel_fd = mill_interrupt_fd(NULL);
-	r = mill_logs_read(ctx.platform, &logs, err);
+	r = mill_ops_logs(ctx.native, &logs, err);
 	if (r < 0)
 		return r;
 	return mill_interrupted() ? MILL_EXIT_INTERRUPTED : MILL_EXIT_OK;

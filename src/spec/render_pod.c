@@ -1,6 +1,7 @@
 /* What a pod needs beside the spec that every runtime reads: spec["pod"], only made for clusters. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "model/read.h"
 #include "spec/place.h"
 #include "spec/scope.h"
 

@@ -7,7 +7,9 @@
 #include "image/image.h"
 #include "runtime/kubernetes/kube.h"
 #include "runtime/native/context.h"
+#include "runtime/native/hooks.h"
 #include "runtime/native/ops.h"
+#include "runtime/native/remote.h"
 
 #define MILL_KUBE_LABEL "data-mill.io/platform"
 #define MILL_KUBE_OUTPUT_MAX ((size_t)64 << 20)
@@ -84,7 +86,25 @@ json_t *mill_kube_meta(const struct mill_kube *k, const char *name, const char *
 json_t *mill_kube_secret(const struct mill_kube *k, const char *name, const char *component, const char *service, const json_t *data);
 int mill_kube_decode(const char *base64, char **ret, size_t *ret_len);
 
+/* ---- open.c ---- */
+/* True when fd (-1: none) became readable within ms. */
+bool mill_kube_pause(int fd, unsigned ms);
+
+/* ---- policy.c ---- */
+json_t *mill_kube_policy_objects(const struct mill_kube *k, const json_t *records);
+int mill_kube_policies(struct mill_kube *k, struct mill_error *err);
+
+/* ---- preflight.c ---- */
+/* The Role that a user needs for a platform in the namespace. */
+json_t *mill_kube_role(const struct mill_kube *k);
+
+/* ---- logs.c ---- */
+int mill_kube_logs(void *arg, const struct mill_logs *l, struct mill_error *err);
+int mill_kube_events(void *arg, bool watch, int cancel_fd, void (*on_event)(void *arg, const json_t *event), void *event_arg,
+		     struct mill_error *err);
+
 /* ---- state.c ---- */
+int mill_kube_pull_if_free(struct mill_kube *k, struct mill_error *err);
 int mill_kube_pull(struct mill_kube *k, struct mill_error *err);
 int mill_kube_push(struct mill_kube *k, struct mill_error *err);
 
@@ -98,7 +118,7 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 
 /* ---- bundle.c ---- */
 /* The chart's values for one component, from its record and specs; the Secrets that it names are appended to `secrets`. */
-int mill_kube_values(struct mill_kube *k, const char *component, const json_t *specs, const json_t *tasks, json_t **ret_values,
+int mill_kube_values(struct mill_kube *k, const char *component, const json_t *specs, json_t **ret_values,
 		     json_t *secrets, struct mill_error *err);
 
 /* ---- deploy.c ---- */
@@ -108,8 +128,8 @@ int mill_kube_rollback(struct mill_kube *k, const char *component, struct mill_e
 
 /* ---- ready.c ---- */
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err);
-/* The last lines of a service's pod, owned, may be "". */
-char *mill_kube_last_lines(struct mill_kube *k, const char *workload, bool previous, unsigned lines);
+/* The last lines of a pod, owned, may be "". */
+char *mill_kube_last_lines(struct mill_kube *k, const char *pod, bool previous, unsigned lines);
 
 /* ---- hook.c ---- */
 int mill_kube_hook(void *arg, const struct mill_hook_call *c, const struct mill_strbuf *input, struct mill_strbuf *out,
@@ -119,12 +139,15 @@ int mill_kube_get(void *arg, const char *component, const char *from, const char
 void mill_kube_end_pods(struct mill_kube *k);
 
 /* ---- actions.c, ops.c ---- */
+/* Fills in what the renderer's description of an image says; borrowed from it. */
+void mill_kube_image_source(const struct mill_kube *k, const json_t *source, struct mill_image_source *ret);
 int mill_kube_action(void *arg, const struct mill_action *a, struct mill_progress *p, struct mill_error *err);
 extern const struct mill_remote mill_kube_remote;
 
 /* ---- forward.c ---- */
 /* An address on this machine that leads to HOST:PORT of the namespace; kept until close.  Owned "127.0.0.1:PORT". */
 int mill_kube_forward(struct mill_kube *k, const char *host, unsigned port, char **ret, struct mill_error *err);
+int mill_kube_reach(void *arg, const char *url, char **ret, struct mill_error *err);
 void mill_kube_end_forwards(struct mill_kube *k);
 
 /* ---- lease.c ---- */

@@ -51,8 +51,7 @@ void mill_kube_host(struct mill_kube *k, struct mill_plan_host *h);
 /* Makes the namespace when absent and takes its Lease; renewed until close.  -ETIMEDOUT names the holder. */
 int mill_kube_lock(struct mill_kube *k, int wait_ms, void (*on_wait)(void *arg, const char *holder), void *arg,
 		   struct mill_error *err);
-/* What is asked of the API server before a change: its verbs, the node's room, the registry.  Appends checks. */
-struct mill_model;
-struct mill_preflight;
+/* Before a change: what we may do there, by SelfSubjectAccessReview.  -EPERM names the verbs and resources that are missing. */
+int mill_kube_preflight(struct mill_kube *k, const struct mill_plan *plan, struct mill_error *err);
 
 #endif

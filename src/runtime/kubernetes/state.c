@@ -5,6 +5,8 @@
  */
 #include "runtime/kubernetes/internal.h"
 
+#include <unistd.h>
+
 #include "base/io.h"
 #include "base/json.h"
 
@@ -234,6 +236,27 @@ static void drop_stale(const struct mill_kube *k)
 		}
 }
 
+/* While another data-mill of this machine changes the platform, its files here are newer than the namespace's. */
+int mill_kube_pull_if_free(struct mill_kube *k, struct mill_error *err)
+{
+	_cleanup_free_ char *path = mill_path_join(k->p->dir, "lock");
+	int fd = -1, r;
+
+	if (k->p->lock_fd < 0 && mill_exists(path)) {
+		r = mill_lock_try(path, true, &fd, err);
+		if (r == -EWOULDBLOCK || r == -EAGAIN) {
+			mill_error_release(err);
+			return 0;
+		}
+		if (r < 0)
+			return r;
+	}
+	r = mill_kube_pull(k, err);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 int mill_kube_pull(struct mill_kube *k, struct mill_error *err)
 {
 	_cleanup_wipe_ json_t *found = NULL;
@@ -257,5 +280,8 @@ int mill_kube_pull(struct mill_kube *k, struct mill_error *err)
 			return r;
 	}
 	drop_stale(k);
-	return mill_platform_reload(k->p, err);
+	r = mill_platform_reload(k->p, err);
+	if (r == 0)
+		json_object_set_new(k->p->record, "cluster_uid", json_string(k->uid));
+	return r;
 }

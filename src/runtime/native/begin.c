@@ -4,6 +4,7 @@
  */
 #include "runtime/native/configure.h"
 #include "runtime/native/context.h"
+#include "runtime/native/remote.h"
 #include "runtime/native/stage.h"
 
 #include "base/clock.h"
@@ -70,10 +71,10 @@ static int record_component(struct mill_native *n, const char *component, const 
 	_cleanup_free_ char *dir = mill_native_component_path(n, component, NULL);
 	_cleanup_free_ char *path = mill_path_join(dir, "manifest.json");
 	int r = mill_native_passage(n, dir, err);
-	if (r == 0)
+	if (r == 0 && !n->remote)
 		r = mill_stage_hooks(n, component, mill_json_get_string(record, "source", ""), err);
 	/* A tool's files come before its record: the planner takes them as written once the record says so. */
-	if (r == 0 && json_object_get(json_object_get(record, "services"), ""))
+	if (r == 0 && !n->remote && json_object_get(json_object_get(record, "services"), ""))
 		r = mill_configure_tool(n, component, err);
 	if (r == 0)
 		r = mill_native_save_json(path, record, err);
@@ -202,7 +203,7 @@ static int save_desired(struct mill_native *n, const struct mill_plan *plan, str
 
 static int make_user(struct mill_native *n, struct mill_error *err)
 {
-	if (!n->layout->root)
+	if (!n->layout->root || n->remote)
 		return 0;
 	int r = mill_layout_ensure_user(n->layout, err);
 	if (r == 0)
@@ -248,7 +249,7 @@ int mill_native_begin(struct mill_native *n, const struct mill_plan *plan, const
 	if (r == 0)
 		r = save_desired(n, plan, err);
 	if (r == 0)
-		r = renew_daemon(n, err);
+		r = n->remote ? n->remote->begin(n->remote_arg, plan, err) : renew_daemon(n, err);
 	n->plan = plan;
 	return r;
 }

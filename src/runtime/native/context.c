@@ -10,10 +10,9 @@
 
 int mill_native_open(struct mill_layout *l, struct mill_platform *p, struct mill_native **ret, struct mill_error *err)
 {
-	if (strcmp(p->target, "native") != 0)
-		return mill_fail_usage(err, "platform %s runs on %s, not natively", p->name, p->target);
 	/* Specs name the services' user, so it is there before a plan that will be carried out is made. */
-	int r = l->root && p->lock_fd >= 0 ? mill_layout_ensure_user(l, err) : 0;
+	bool here = strcmp(p->target, "native") == 0;
+	int r = here && l->root && p->lock_fd >= 0 ? mill_layout_ensure_user(l, err) : 0;
 	if (r < 0)
 		return r;
 	struct mill_native *n = mill_xcalloc(1, sizeof(*n));
@@ -248,7 +247,7 @@ bool mill_native_lacks_software(struct mill_native *n, const json_t *record)
 	struct mill_store *store;
 	size_t i;
 	json_t *key;
-	if (mill_native_store(n, &store, NULL) < 0)
+	if (n->remote || mill_native_store(n, &store, NULL) < 0)
 		return false;
 	json_array_foreach(json_object_get(record, "store_entries"), i, key)
 		if (json_is_string(key) && !mill_store_has(store, json_string_value(key)))

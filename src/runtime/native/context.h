@@ -11,6 +11,8 @@
 #include "runtime/native/native.h"
 #include "runtime/native/store.h"
 
+struct mill_remote;
+
 struct mill_native {
 	struct mill_layout *layout;
 	struct mill_platform *p;
@@ -20,10 +22,17 @@ struct mill_native {
 	json_t *live;             /* id -> {state, fingerprint, reason} as the daemon or the shims say; NULL: not asked */
 	const struct mill_plan *plan; /* while it runs */
 	bool offline;
+	const struct mill_remote *remote; /* NULL: services run on this machine (remote.h) */
+	void *remote_arg;
 	pthread_mutex_t lock;     /* desired, records and store while threads run */
 	pthread_mutex_t daemon_lock; /* starting the daemon */
 };
 
+struct mill_observed;
+/* What live.h says of a service, for a plan. */
+void mill_native_observe(struct mill_native *n, const char *id, struct mill_observed *ret);
+/* components/_tools/recipe.json, with the folder that its locks are in; NULL: none. */
+json_t *mill_native_tools_recipe(const struct mill_layout *l);
 /* Recorded before it was installed, or its software was removed since. */
 bool mill_native_lacks_software(struct mill_native *n, const json_t *record);
 int mill_native_store(struct mill_native *n, struct mill_store **ret, struct mill_error *err); /* borrowed */

@@ -2,6 +2,7 @@
 #include "runtime/native/actions.h"
 #include "runtime/native/configure.h"
 #include "runtime/native/install.h"
+#include "runtime/native/remote.h"
 
 #include "base/json.h"
 
@@ -73,5 +74,7 @@ static int run(void *arg, const struct mill_action *a, struct mill_progress *p, 
 
 struct mill_executor mill_native_executor(struct mill_native *n)
 {
+	if (n->remote)
+		return (struct mill_executor){.arg = n->remote_arg, .run = n->remote->action};
 	return (struct mill_executor){.arg = n, .run = run};
 }

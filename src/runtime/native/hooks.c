@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "runtime/native/hook_input.h"
+#include "runtime/native/remote.h"
 
 #define HOOK_OUTPUT_MAX ((size_t)4 << 20)
 #define HOOK_LOG_MAX ((off_t)1 << 20)
@@ -85,6 +87,11 @@ static void hook_env(const struct mill_native *n, const struct mill_hook_call *c
 
 static int make_temp(struct mill_native *n, const struct mill_hook_call *c, char **ret, struct mill_error *err)
 {
+	static atomic_uint count;
+	if (n->remote) { /* where the hook runs: nothing is made there for it but what is put */
+		*ret = mill_xasprintf("/tmp/%s-%d-%u-", c->hook, (int)getpid(), atomic_fetch_add(&count, 1));
+		return 0;
+	}
 	_cleanup_free_ char *dir = mill_native_component_path(n, c->component, NULL);
 	int r = mill_native_passage(n, dir, err);
 	if (r < 0)
@@ -99,6 +106,11 @@ static int make_temp(struct mill_native *n, const struct mill_hook_call *c, char
 	return mill_native_owned_dir(n, temp, err);
 }
 
+static char *file_in(const struct mill_native *n, const char *temp, const char *name)
+{
+	return n->remote ? mill_xasprintf("%s%s", temp, name) : mill_path_join(temp, name);
+}
+
 /* The request with its values in clear, and the files that it names. */
 static int make_request(struct mill_native *n, const struct mill_hook_call *c, const char *temp, json_t **ret,
 			struct mill_error *err)
@@ -110,14 +122,15 @@ static int make_request(struct mill_native *n, const struct mill_hook_call *c, c
 	else if (c->input || c->output)
 		*ret = json_object();
 	if (r == 0 && c->input) {
-		_cleanup_free_ char *copy = mill_path_join(temp, "in");
-		r = mill_copy_file(c->input, copy, 0600, err);
-		if (r == 0 && n->layout->root && chown(copy, n->layout->uid, n->layout->gid) < 0)
+		_cleanup_free_ char *copy = file_in(n, temp, "in");
+		r = n->remote ? n->remote->put(n->remote_arg, c->component, c->input, copy, err) :
+				mill_copy_file(c->input, copy, 0600, err);
+		if (r == 0 && !n->remote && n->layout->root && chown(copy, n->layout->uid, n->layout->gid) < 0)
 			r = mill_fail_errno(err, errno, "%s", copy);
 		json_object_set_new(*ret, "file", json_string(copy));
 	}
 	if (r == 0 && c->output) {
-		_cleanup_free_ char *path = mill_path_join(temp, "out");
+		_cleanup_free_ char *path = file_in(n, temp, "out");
 		json_object_set_new(*ret, "output", json_string(path));
 	}
 	return r;
@@ -204,7 +217,9 @@ static int finish(struct mill_native *n, const struct mill_hook_call *c, const c
 {
 	if (!c->output || ret->code != MILL_HOOK_OK)
 		return 0;
-	_cleanup_free_ char *path = mill_path_join(temp, "out");
+	_cleanup_free_ char *path = file_in(n, temp, "out");
+	if (n->remote)
+		return n->remote->get(n->remote_arg, c->component, path, c->output, err);
 	struct stat st;
 	/* The hook's user wrote it, perhaps not we: no link is followed, and what was checked is what is read. */
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -227,7 +242,8 @@ static int run_in(struct mill_native *n, const struct mill_hook_call *c, const c
 		r = mill_hook_input(n, c, request, &input, err);
 	if (r == 0) {
 		uint64_t begin = mill_now_ns();
-		r = run(n, c, temp, &input, &out, &log, &status, err);
+		r = n->remote ? n->remote->hook(n->remote_arg, c, &input, &out, &log, &status, err) :
+				run(n, c, temp, &input, &out, &log, &status, err);
 		ret->elapsed_ms = (mill_now_ns() - begin) / MILL_MS;
 		if (r < 0)
 			mill_error_wrap(err, "%s hook of %s", c->hook, c->component);
@@ -260,7 +276,7 @@ int mill_hook_run(struct mill_native *n, const struct mill_hook_call *c, struct 
 	int r = make_temp(n, c, &temp, err);
 	if (r == 0)
 		r = run_in(n, c, temp, ret, err);
-	if (temp)
+	if (temp && !n->remote)
 		(void)mill_rm_rf(temp, NULL);
 	if (r < 0)
 		mill_hook_result_release(ret);

@@ -45,17 +45,21 @@ static int toolchain(void *arg, const char *want, struct mill_toolchain_at *ret,
 	return 0;
 }
 
-/* components/_tools/recipe.json, with the folder that its locks are in. */
-static json_t *tools_recipe(void *arg)
+json_t *mill_native_tools_recipe(const struct mill_layout *l)
 {
-	const struct mill_native *n = arg;
-	_cleanup_free_ char *dir = mill_path_join(n->layout->resources, "components/_tools");
+	_cleanup_free_ char *dir = mill_path_join(l->resources, "components/_tools");
 	_cleanup_free_ char *path = mill_path_join(dir, "recipe.json");
 	json_t *recipe = NULL;
 	if (mill_json_load(path, MILL_JSON_FILE_MAX, &recipe, NULL) < 0)
 		return NULL;
 	json_object_set_new(recipe, "dir", json_string(dir));
 	return recipe;
+}
+
+static json_t *tools_recipe(void *arg)
+{
+	const struct mill_native *n = arg;
+	return mill_native_tools_recipe(n->layout);
 }
 
 static void copy_text(char *to, size_t size, const json_t *o, const char *key)
@@ -69,9 +73,8 @@ static bool has_ended(const char *state)
 	return mill_streq(state, "stopped") || mill_streq(state, "backoff") || mill_streq(state, "failed");
 }
 
-static void observe(void *arg, const char *id, struct mill_observed *ret)
+void mill_native_observe(struct mill_native *n, const char *id, struct mill_observed *ret)
 {
-	struct mill_native *n = arg;
 	*ret = (struct mill_observed){0};
 	const json_t *service = mill_live_service(n, id);
 	if (!service)
@@ -80,6 +83,11 @@ static void observe(void *arg, const char *id, struct mill_observed *ret)
 	if (!has_ended(ret->state))
 		copy_text(ret->fingerprint, sizeof(ret->fingerprint), service, "fingerprint");
 	copy_text(ret->reason, sizeof(ret->reason), service, "reason");
+}
+
+static void observe(void *arg, const char *id, struct mill_observed *ret)
+{
+	mill_native_observe(arg, id, ret);
 }
 
 void mill_native_host(struct mill_native *n, struct mill_plan_host *h)

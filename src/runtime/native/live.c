@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "daemon/status.h"
+#include "runtime/native/remote.h"
 
 #define STATUS_MS 5000
 
@@ -77,6 +78,11 @@ static void ask(struct mill_native *n)
 	if (n->live)
 		return;
 	json_t *hello = NULL;
+	if (n->remote) {
+		if (n->remote->live(n->remote_arg, &n->live, NULL) < 0)
+			n->live = json_object();
+		return;
+	}
 	json_t *services = ask_daemon(n, &hello);
 	if (!services)
 		services = ask_shims(n);
@@ -105,7 +111,7 @@ void mill_live_forget(struct mill_native *n)
 void mill_live_processes(struct mill_native *n, struct mill_strv *ret_ids)
 {
 	_cleanup_strv_ struct mill_strv ids = {0};
-	if (each_service(n, &ids) < 0)
+	if (n->remote || each_service(n, &ids) < 0)
 		return;
 	for (size_t i = 0; i < ids.n; i++) {
 		_cleanup_free_ char *dir = mill_native_service_path(n, ids.items[i], NULL);

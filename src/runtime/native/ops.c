@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "runtime/native/actions.h"
 #include "runtime/native/edges.h"
+#include "runtime/native/remote.h"
 #include "runtime/native/live.h"
 #include "spec/spec.h"
 
@@ -230,6 +231,15 @@ static int connect_if_needed(struct mill_native *n, int cancel_fd, struct mill_c
 	return anything_alive(n) ? mill_native_client(n, true, cancel_fd, ret, err) : 0;
 }
 
+static int stop_elsewhere(struct mill_native *n, const struct mill_strv *ids, const struct mill_ops_watch *w, struct mill_error *err)
+{
+	int r = n->remote->stop(n->remote_arg, ids, w, err);
+	if (r == 0)
+		r = n->remote->saved(n->remote_arg, err);
+	mill_live_forget(n);
+	return r;
+}
+
 int mill_ops_stop(struct mill_native *n, const char *const *names, size_t n_names, const struct mill_ops_watch *w,
 		  struct mill_error *err)
 {
@@ -244,6 +254,8 @@ int mill_ops_stop(struct mill_native *n, const char *const *names, size_t n_name
 	for (size_t i = 0; i < ids.n && r == 0; i++)
 		if (mill_native_wanted(n, ids.items[i]))
 			r = mill_native_want(n, ids.items[i], false, NULL, err);
+	if (n->remote)
+		return r < 0 ? r : stop_elsewhere(n, &ids, w, err);
 	struct mill_client *c = NULL;
 	if (r == 0)
 		r = connect_if_needed(n, cancel_fd, &c, err);
@@ -300,6 +312,15 @@ int mill_ops_down(struct mill_native *n, const struct mill_ops_watch *w, struct 
 {
 	int cancel_fd = w ? w->cancel_fd : -1;
 	struct mill_client *c = NULL;
+	if (n->remote) {
+		_cleanup_strv_ struct mill_strv all = {0};
+		(void)mill_edges_all(n, &all, NULL);
+		int rc = n->remote->stop(n->remote_arg, &all, w, err);
+		if (rc == 0)
+			rc = forget_wanted(n, err);
+		mill_live_forget(n);
+		return rc < 0 ? rc : n->remote->saved(n->remote_arg, err);
+	}
 	int r = connect_if_needed(n, cancel_fd, &c, err);
 	if (r < 0)
 		return r;
@@ -331,6 +352,8 @@ int mill_ops_wait(struct mill_native *n, const char *const *names, size_t n_name
 	int cancel_fd = w ? w->cancel_fd : -1;
 	struct mill_client *c = NULL;
 	int r = mill_ops_expand(n, names, n_names, &ids, err);
+	if (r == 0 && n->remote)
+		return n->remote->wait(n->remote_arg, &ids, what, timeout_ms, w, err);
 	if (r == 0)
 		r = connect_if_needed(n, cancel_fd, &c, err);
 	if (r < 0)

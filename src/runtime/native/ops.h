@@ -114,6 +114,11 @@ char *mill_ops_provider(struct mill_native *n, const char *capability);
 int mill_ops_provides(struct mill_native *n, const char *component, const char *capability, json_t **ret,
 		      struct mill_error *err);
 
+/* An http address of the platform as it is reached from this machine; owned. */
+int mill_ops_reach(struct mill_native *n, const char *url, char **ret, struct mill_error *err);
+struct mill_logs;
+int mill_ops_logs(struct mill_native *n, const struct mill_logs *l, struct mill_error *err);
+
 /* ---- events ---- */
 /* Prints history since a sequence number (< 0: none) and, with follow, what comes.  Ends 0 on cancel. */
 int mill_ops_events(struct mill_native *n, int64_t since, bool follow, int cancel_fd,

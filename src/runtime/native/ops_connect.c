@@ -4,6 +4,7 @@
 #include "runtime/native/ops.h"
 
 #include "base/json.h"
+#include "runtime/native/remote.h"
 #include "runtime/native/context.h"
 #include "secret/secret.h"
 
@@ -210,6 +211,19 @@ char *mill_ops_provider(struct mill_native *n, const char *capability)
 			found = names.items[i];
 	}
 	return found ? mill_xstrdup(found) : NULL;
+}
+
+int mill_ops_reach(struct mill_native *n, const char *url, char **ret, struct mill_error *err)
+{
+	if (n->remote)
+		return n->remote->reach(n->remote_arg, url, ret, err);
+	*ret = mill_xstrdup(url);
+	return 0;
+}
+
+int mill_ops_logs(struct mill_native *n, const struct mill_logs *l, struct mill_error *err)
+{
+	return n->remote ? n->remote->logs(n->remote_arg, l, err) : mill_logs_read(n->p, l, err);
 }
 
 int mill_ops_provides(struct mill_native *n, const char *component, const char *capability, json_t **ret,

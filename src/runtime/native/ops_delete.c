@@ -7,6 +7,7 @@
 #include "runtime/native/edges.h"
 #include "runtime/native/live.h"
 #include "runtime/native/processes.h"
+#include "runtime/native/remote.h"
 #include "runtime/native/store.h"
 
 #define OBJECTS_MAX 1000000 /* listed to know a bucket's size */
@@ -48,14 +49,17 @@ static int add_buckets_of(struct mill_native *n, const char *component, int canc
 	const struct mill_net_api *net;
 	struct mill_lake *lake = NULL;
 	_cleanup_wipe_ json_t *s3 = NULL;
+	_cleanup_free_ char *endpoint = NULL;
 	_cleanup_listing_ struct mill_lake_listing buckets = {0};
 	struct mill_lake_options o = MILL_LAKE_OPTIONS_INIT;
 	int r = mill_ops_provides(n, component, "s3", &s3, NULL);
 	if (r == 0)
 		r = mill_net_load(&net, NULL);
+	if (r == 0)
+		r = mill_ops_reach(n, mill_json_get_string(s3, "endpoint", ""), &endpoint, NULL);
 	if (r < 0)
 		return r;
-	o.endpoint = mill_json_get_string(s3, "endpoint", "");
+	o.endpoint = endpoint;
 	o.access_key = mill_json_get_string(s3, "access_key", "");
 	o.secret_key = mill_json_get_string(s3, "secret_key", "");
 	o.region = mill_json_get_string(s3, "region", NULL);
@@ -109,7 +113,10 @@ int mill_ops_inventory(struct mill_native *n, const char *component, int cancel_
 	if (r < 0)
 		return r;
 	runs(n, component, services);
-	add_folders(n, component, data, &total);
+	if (n->remote)
+		(void)n->remote->volumes(n->remote_arg, component, data, &total, NULL);
+	else
+		add_folders(n, component, data, &total);
 	if (component && json_array_size(data) == 0) { /* neither known nor left behind: a misspelt name */
 		const json_t *record;
 		if ((r = mill_native_record(n, component, &record, err)) < 0)
@@ -282,12 +289,14 @@ int mill_ops_destroy(struct mill_native *n, bool delete_data, const struct mill_
 	_cleanup_json_ json_t *ports = ports_in_use(n);
 	int r = mill_ops_down(n, w, err);
 	if (r == 0)
-		r = end_leftovers(n, err);
+		r = n->remote ? n->remote->remove(n->remote_arg, NULL, delete_data, err) : end_leftovers(n, err);
 	if (r < 0)
 		return r;
 	r = delete_data ? remove_all(n, err) : remove_but_data(n, err);
 	if (r == 0 && socket_folder)
 		r = mill_rm_rf(socket_folder, err);
+	if (r == 0 && n->remote && !delete_data)
+		r = n->remote->saved(n->remote_arg, err);
 	mill_native_forget_records(n);
 	mill_live_forget(n);
 	if (r == 0 && delete_data && mill_exists(n->p->dir))
@@ -374,6 +383,8 @@ int mill_ops_uninstall(struct mill_native *n, const char *component, bool purge,
 		r = check_dependants(n, component, err);
 	if (r == 0 && !left_over)
 		r = mill_ops_stop(n, &component, 1, w, err);
+	if (r == 0 && n->remote && !left_over)
+		r = n->remote->remove(n->remote_arg, component, purge, err);
 	if (r == 0)
 		r = strip_services(n, component, purge, err);
 	if (r == 0)
@@ -384,6 +395,8 @@ int mill_ops_uninstall(struct mill_native *n, const char *component, bool purge,
 		r = mill_rm_rf(secrets, err);
 	if (r == 0)
 		r = purge ? mill_rm_rf(dir, err) : remove_except(dir, kept, MILL_ARRAY_LEN(kept), err);
+	if (r == 0 && n->remote)
+		r = n->remote->saved(n->remote_arg, err);
 	mill_native_forget_records(n);
 	mill_live_forget(n);
 	return r;

@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "runtime/native/hooks.h"
+#include "runtime/native/remote.h"
 #include "runtime/native/stage.h"
 
 #define SMOKE_TIMEOUT_MS 120000
@@ -50,7 +51,7 @@ static int run(struct mill_native *n, struct mill_hook_call *c, json_t **ret, st
 		return mill_fail(err, ENOENT, "%s has no %s hook", c->component, c->hook);
 	/* Restaged only where the shipped folder is there and differs: it may be gone by now. */
 	const char *source = mill_json_get_string(record, "source", "");
-	if (mill_is_dir(source))
+	if (!n->remote && mill_is_dir(source))
 		r = mill_stage_hooks(n, c->component, source, err);
 	if (r == 0)
 		r = mill_hook_run(n, c, &result, err);
@@ -139,6 +140,8 @@ int mill_ops_events(struct mill_native *n, int64_t since, bool follow, int cance
 		    void (*on_event)(void *arg, const json_t *event), void *arg, struct mill_error *err)
 {
 	const struct listener l = {.since = since, .on_event = on_event, .arg = arg};
+	if (n->remote)
+		return n->remote->events(n->remote_arg, follow, cancel_fd, on_event, arg, err);
 	if (follow)
 		return stream(n, since, cancel_fd, &l, err);
 	if (since < 0)

@@ -1,0 +1,203 @@
+/* Waiting until a workload runs what was asked for, and saying why it does not. */
+#include "runtime/kubernetes/internal.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "runtime/native/actions.h"
+#include "runtime/native/hooks.h"
+
+#define LOOK_MS        700
+#define PULL_MS        30000  /* an image that cannot be pulled stays so */
+#define SLACK_MS       120000 /* scheduling, volumes, pulling, on top of the service's own deadline */
+#define RESTARTS_MAX   4
+#define LOG_LINES      20
+#define NO_POD_MS      4000   /* no pod at all: ask the events why */
+
+struct wait {
+	struct mill_kube *k;
+	const json_t *spec;
+	const char *id, *workload;
+	struct mill_progress *p;
+	uint64_t begin, trouble_since;
+	int64_t restarts_at_first;
+	bool seen;
+	char told[200];
+};
+
+/* ---- logs and events ---- */
+
+char *mill_kube_last_lines(struct mill_kube *k, const char *pod, bool previous, unsigned lines)
+{
+	struct mill_strbuf out = MILL_STRBUF_INIT_MAX(1 << 20);
+	struct mill_kube_call c = {.what = "read a log", .cancel_fd = -1, .raw = true, .timeout_ms = 15000};
+	_cleanup_free_ char *tail = mill_xasprintf("--tail=%u", lines);
+	char *text;
+
+	if (mill_kube_kubectl(k, &c, &out, NULL, NULL, "logs", pod, "--all-containers", tail,
+			      previous ? "--previous" : "--ignore-errors", NULL) < 0 || c.status)
+		mill_strbuf_reset(&out);
+	text = mill_xstrdup(out.data ? out.data : "");
+	mill_strbuf_release(&out);
+	return text;
+}
+
+static int64_t last_seen(const json_t *event)
+{
+	const char *t = mill_json_get_string(event, "lastTimestamp", NULL);
+
+	return t ? (int64_t)mill_json_get_int(event, "count", 1) : 0;
+}
+
+/* The newest warning about an object whose name begins with `name`; owned, NULL: none. */
+static char *warning_about(struct mill_kube *k, const char *name)
+{
+	_cleanup_json_ json_t *events = NULL;
+	const json_t *e, *best = NULL;
+	size_t i;
+
+	if (mill_kube_json(k, MILL_KUBE_CALL("read events"), &events, NULL, "get", "events", "--field-selector=type=Warning",
+			   "--sort-by=.lastTimestamp", NULL) < 0)
+		return NULL;
+	json_array_foreach(json_object_get(events, "items"), i, e) {
+		const char *object = mill_json_get_string(json_object_get(e, "involvedObject"), "name", "");
+
+		if (mill_starts_with(object, name) && last_seen(e) >= 0)
+			best = e;
+	}
+	return best ? mill_xasprintf("%s: %s", mill_json_get_string(best, "reason", ""), mill_json_get_string(best, "message", "")) : NULL;
+}
+
+/* ---- judgement ---- */
+
+static const char *next_step(const char *reason)
+{
+	static const struct {
+		const char *mark, *hint;
+	} hints[] = {
+		{"ImagePull", "can the nodes reach the registry? `images.registry` of the target says where from; data-mill image push"},
+		{"ErrImage", "can the nodes reach the registry? `images.registry` of the target says where from; data-mill image push"},
+		{"Insufficient memory", "no node has that much free: give it less (`memory:` in its block), or add nodes"},
+		{"Insufficient cpu", "no node has that much free: add nodes"},
+		{"node(s) had untolerated taint", "its `kubernetes.tolerations` do not bear a node's taints"},
+		{"didn't match Pod's node affinity", "no node has the labels of its `kubernetes.node_selector`"},
+		{"persistentvolumeclaim", "is there a storage class that makes volumes? `kubernetes.storage_class` names another"},
+		{"PersistentVolume", "is there a storage class that makes volumes? `kubernetes.storage_class` names another"},
+		{"exceeded quota", "raise the namespace's ResourceQuota, or ask for less"},
+		{"violates PodSecurity", "the namespace enforces a Pod Security Standard that this pod does not meet"},
+		{"webhook", "an admission webhook of the cluster answers for it: is its operator up?"},
+		{"OOMKilled", "give it more: `memory:` in its block"},
+		{"CreateContainerConfigError", "a Secret or ConfigMap that it names is not there: the same command makes it again"},
+	};
+
+	for (size_t i = 0; i < MILL_ARRAY_LEN(hints); i++)
+		if (strstr(reason, hints[i].mark))
+			return hints[i].hint;
+	return NULL;
+}
+
+/* Troubles that time does not heal. */
+static bool is_final(const struct wait *w, const char *reason, const json_t *state)
+{
+	uint64_t lasted_ms = (mill_now_ns() - w->trouble_since) / MILL_MS;
+
+	if (strstr(reason, "violates PodSecurity") || strstr(reason, "InvalidImageName") || strstr(reason, "denied the request"))
+		return true;
+	if (mill_starts_with(reason, "CrashLoopBackOff"))
+		return mill_json_get_int(state, "restarts", 0) - w->restarts_at_first >= RESTARTS_MAX;
+	if (strstr(reason, "ImagePull") || strstr(reason, "ErrImage") || strstr(reason, "CreateContainerConfigError") ||
+	    strstr(reason, "exceeded quota"))
+		return lasted_ms > PULL_MS;
+	return false;
+}
+
+static int failed(struct wait *w, const json_t *state, const char *reason, const char *phase, struct mill_error *err)
+{
+	const char *pod = mill_json_get_string(state, "pod", NULL), *hint = next_step(reason);
+	_cleanup_free_ char *log = NULL;
+	int r = mill_fail(err, EIO, "%s: %s: %s", w->id, phase, reason);
+
+	if (pod) {
+		if (mill_starts_with(reason, "CrashLoopBackOff"))
+			log = mill_kube_last_lines(w->k, pod, true, LOG_LINES);
+		if (!log || !*log) {
+			free(log);
+			log = mill_kube_last_lines(w->k, pod, false, LOG_LINES);
+		}
+		if (*log)
+			mill_error_detail(err, mill_last_lines(log, LOG_LINES));
+	}
+	mill_error_hint(err, "%s%sits whole log: data-mill logs %s; then run the same command again", hint ? hint : "", hint ? "; " : "",
+			w->id);
+	return r;
+}
+
+static void tell(struct wait *w, const char *state, const char *reason)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "%s%s%.160s", state, reason && *reason ? ": " : "", reason ? reason : "");
+	if (strcmp(text, w->told) == 0)
+		return;
+	memcpy(w->told, text, sizeof(text));
+	mill_progress_report(w->p, -1, "%s", text);
+}
+
+/* 1: ready.  0: not yet. */
+static int look(struct wait *w, bool last, struct mill_error *err)
+{
+	_cleanup_json_ json_t *snapshot = NULL, *state = NULL;
+	_cleanup_free_ char *warning = NULL;
+	const char *reason, *now;
+	uint64_t age_ms = (mill_now_ns() - w->begin) / MILL_MS;
+	_cleanup_error_ struct mill_error why = {0};
+
+	/* An API server that is away for a while is no failure of the service. */
+	if (mill_kube_snapshot(w->k, LOOK_MS, &snapshot, &why) < 0) {
+		tell(w, "the API server does not answer", NULL);
+		return last ? mill_fail(err, why.code ? why.code : EIO, "%s: %s", w->id, why.message) : 0;
+	}
+	state = mill_kube_service_state(snapshot, w->id, w->workload);
+	now = mill_json_get_string(state, "state", "absent");
+	reason = mill_json_get_string(state, "reason", "");
+	if (mill_streq(now, "ready") &&
+	    mill_streq(mill_json_get_string(state, "fingerprint", ""), mill_json_get_string(w->spec, "fingerprint", "-")))
+		return 1;
+	if (!w->seen)
+		w->restarts_at_first = mill_json_get_int(state, "restarts", 0);
+	w->seen = true;
+	if (!*reason && !mill_json_get_string(state, "pod", NULL) && age_ms > NO_POD_MS) {
+		warning = warning_about(w->k, w->workload);
+		reason = warning ? warning : "";
+	}
+	if (*reason && !w->trouble_since)
+		w->trouble_since = mill_now_ns();
+	if (!*reason)
+		w->trouble_since = 0;
+	tell(w, now, reason);
+	if (*reason && is_final(w, reason, state))
+		return failed(w, state, reason, "not ready", err);
+	if (!last)
+		return 0;
+	if (!*reason && !warning)
+		warning = warning_about(w->k, w->workload);
+	return failed(w, state, *reason ? reason : warning ? warning : "its probe did not succeed in time", "not ready", err);
+}
+
+int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err)
+{
+	struct wait w = {.k = k, .spec = spec, .p = p, .begin = mill_now_ns(),
+			 .id = mill_json_get_string(spec, "id", ""),
+			 .workload = mill_json_get_string(json_object_get(spec, "pod"), "name", "")};
+	uint64_t deadline = w.begin + ((uint64_t)mill_service_deadline_ms(spec) * 2 + SLACK_MS) * MILL_MS;
+	int cancel_fd = mill_progress_cancel_fd(p);
+
+	mill_kube_stale(k);
+	for (;;) {
+		int r = look(&w, mill_now_ns() > deadline, err);
+
+		if (r)
+			return r < 0 ? r : 0;
+		if (mill_kube_pause(cancel_fd, LOOK_MS))
+			return mill_fail(err, ECANCELED, "%s: cancelled while it was waited for", w.id);
+	}
+}

@@ -93,10 +93,9 @@ char *mill_cluster_server_version(struct mill_cluster *c)
 	return version ? mill_xstrdup(version) : NULL;
 }
 
-/* -ECANCELED when it was cut short. */
-static int pause_ms(int ms, int cancel_fd)
+int mill_cluster_pause(const struct mill_cluster *c, int ms)
 {
-	struct pollfd fd = {.fd = cancel_fd, .events = POLLIN};
+	struct pollfd fd = {.fd = c->host.cancel_fd, .events = POLLIN};
 
 	return poll(&fd, 1, ms) > 0 ? -ECANCELED : 0;
 }
@@ -114,7 +113,7 @@ int mill_cluster_await(struct mill_cluster *c, int timeout_ms, struct mill_error
 		if (r != -EHOSTUNREACH || kind == MILL_SYMPTOM_PLUGIN || kind == MILL_SYMPTOM_CERTIFICATE || mill_now_ns() >= end)
 			return r;
 		mill_cluster_note(c, "waiting for the API server: %s", err ? err->message : "");
-		r = pause_ms(3000, c->host.cancel_fd);
+		r = mill_cluster_pause(c, 3000);
 		if (r < 0)
 			return mill_fail(err, -r, "interrupted");
 	}
@@ -143,7 +142,7 @@ static int by_vendor(struct mill_cluster *c, struct mill_error *err)
 		say_how(c, &s, err);
 		return -err->code;
 	}
-	r = c->driver->kubeconfig(c, err);
+	r = mill_cluster_write_kubeconfig(c, err);
 	return r < 0 ? r : mill_cluster_ping(c, NULL, err);
 }
 
@@ -154,7 +153,7 @@ int mill_cluster_access(struct mill_cluster *c, char **ret_kubeconfig, char **re
 
 	err = err ? err : &own;
 	if (c->driver->foreign) {
-		r = c->driver->kubeconfig(c, err);
+		r = mill_cluster_write_kubeconfig(c, err);
 		if (r == 0)
 			r = mill_cluster_ping(c, NULL, err);
 	} else {
@@ -180,7 +179,7 @@ int mill_cluster_kubeconfig(struct mill_cluster *c, char **ret_kubeconfig, char 
 	int r = c->driver->prepare ? c->driver->prepare(c, false, err) : 0;
 
 	if (r == 0)
-		r = c->driver->kubeconfig(c, err);
+		r = mill_cluster_write_kubeconfig(c, err);
 	if (r < 0)
 		return r;
 	*ret_kubeconfig = mill_xstrdup(c->kubeconfig);

@@ -32,6 +32,17 @@ int mill_cluster_confirm(const struct mill_cluster *c, const char *question, con
 	return -err->code;
 }
 
+void mill_argv(struct mill_strv *argv, ...)
+{
+	const char *word;
+	va_list ap;
+
+	va_start(ap, argv);
+	while ((word = va_arg(ap, const char *)))
+		mill_strv_add(argv, word);
+	va_end(ap);
+}
+
 char *mill_call_text(const struct mill_strv *argv)
 {
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
@@ -79,15 +90,16 @@ static char *last_lines(const char *text)
 	return mill_xstrndup(text + from, n - from);
 }
 
-static int explain(const struct mill_cluster *c, const struct mill_call *call, const char *name, int status,
+static int explain(struct mill_cluster *c, const struct mill_call *call, const char *name, int status,
 		   const char *said, struct mill_error *err)
 {
 	const struct mill_symptom *s = mill_symptom_find(mill_symptom_tool(call->argv->items), said);
 	_cleanup_free_ char *tail = last_lines(said);
 	char text[64];
 
+	c->last = s ? s->kind : MILL_SYMPTOM_NONE;
 	if (call->ret_kind)
-		*call->ret_kind = s ? s->kind : MILL_SYMPTOM_NONE;
+		*call->ret_kind = c->last;
 	mill_status_text(status, text, sizeof(text));
 	mill_fail(err, EIO, "%s: %s%s%s%s", name, s ? s->cause : text, s ? " (" : "", s ? text : "", s ? ")" : "");
 	if (*tail)
@@ -135,32 +147,32 @@ static void environment(const struct mill_cluster *c, struct mill_strv *env)
 	if (c->kubeconfig && !c->driver->foreign)
 		mill_strv_setenv(env, "KUBECONFIG", c->kubeconfig);
 	mill_strv_setenv(env, "NO_COLOR", "1");
+	if (c->variable)
+		mill_strv_setenv(env, c->variable, c->value);
 }
 
-int mill_call(const struct mill_cluster *c, const struct mill_call *call, struct mill_error *err)
+int mill_call(struct mill_cluster *c, const struct mill_call *call, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT_MAX(OUTPUT_MAX), said = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
 	_cleanup_strv_ struct mill_strv env = {0};
 	_cleanup_free_ char *name = short_name(call->argv->items);
 	struct mill_call limited = *call;
 	struct mill_run run = MILL_RUN_INIT;
-	int status = 0, r = c->driver->foreign ? 0 : mill_record_folder(c, err);
+	int status = 0, r;
 
-	if (r < 0)
-		return r;
+	c->last = MILL_SYMPTOM_NONE;
 	if (c->host.timeout_ms > 0 && !call->quiet)
 		limited.timeout_ms = c->host.timeout_ms;
 	environment(c, &env);
 	run.spawn.argv = mill_strv_argv(call->argv);
 	run.spawn.env = mill_strv_argv(&env);
-	run.spawn.umask = 077; /* kubeconfigs that the tool writes itself */
 	run.input = call->input;
 	run.input_len = call->input_len;
 	run.output_max = OUTPUT_MAX;
 	run.timeout_ms = limited.timeout_ms;
 	run.cancel_fd = c->host.cancel_fd;
 	run.on_line = call->quiet ? NULL : on_line;
-	run.on_line_arg = (void *)c;
+	run.on_line_arg = c;
 	if (call->what)
 		mill_cluster_note(c, "%s", call->what);
 	r = mill_run(&run, &out, &said, &status, err);
@@ -182,7 +194,7 @@ int mill_call(const struct mill_cluster *c, const struct mill_call *call, struct
 	return status ? explain(c, call, name, status, said.data, err) : 0;
 }
 
-int mill_call_as_root(const struct mill_cluster *c, struct mill_call *call, const char *why, struct mill_error *err)
+int mill_call_as_root(struct mill_cluster *c, struct mill_call *call, const char *why, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv argv = {0};
 	_cleanup_free_ char *text = NULL, *question = NULL;

@@ -5,7 +5,8 @@
 #include "cluster/internal.h"
 
 static const struct mill_cluster_driver *const drivers[] = {
-	&mill_driver_kubeconfig,
+	&mill_driver_minikube, &mill_driver_microk8s, &mill_driver_multipass, &mill_driver_kops,
+	&mill_driver_gke,      &mill_driver_k3d,      &mill_driver_kind,      &mill_driver_kubeconfig,
 };
 
 static const struct mill_cluster_driver *find_driver(const char *provider)
@@ -102,7 +103,7 @@ static const char *name_of(const struct mill_cluster *c)
 		return "microk8s"; /* a machine has one */
 	if (c->driver->foreign)
 		return "kubeconfig";
-	return said ? said : "data-mill";
+	return said ? said : c->driver->default_name ? c->driver->default_name : "data-mill";
 }
 
 int mill_cluster_open(const json_t *d, const struct mill_cluster_host *host, struct mill_cluster **ret,
@@ -185,6 +186,13 @@ bool mill_cluster_is_cloud(const struct mill_cluster *c)
 	return c->driver->cloud;
 }
 
+int mill_cluster_write_kubeconfig(struct mill_cluster *c, struct mill_error *err)
+{
+	int r = c->driver->foreign ? 0 : mill_record_folder(c, err);
+
+	return r < 0 ? r : c->driver->kubeconfig(c, err);
+}
+
 /* ---- operations ---- */
 
 /* Somebody else's cluster: what is asked for is not ours to do. */
@@ -202,7 +210,7 @@ int mill_cluster_status(struct mill_cluster *c, struct mill_cluster_status *ret,
 	int r = c->driver->prepare ? c->driver->prepare(c, false, err) : 0;
 
 	*ret = (struct mill_cluster_status){0};
-	if (r == -ENOENT && !c->driver->foreign && !*mill_record_phase(c, phase, sizeof(phase))) {
+	if (r == -ENOENT && (c->driver->installed_is_made || !*mill_record_phase(c, phase, sizeof(phase)))) {
 		/* without the vendor's tool and without a record there is no cluster */
 		ret->state = MILL_CLUSTER_ABSENT;
 		ret->text = mill_xasprintf("%s is not installed", c->driver->tool);
@@ -217,6 +225,8 @@ int mill_cluster_status(struct mill_cluster *c, struct mill_cluster_status *ret,
 	}
 	mill_record_phase(c, phase, sizeof(phase));
 	ret->ours = phase[0] != 0;
+	if (ret->state == MILL_CLUSTER_RUNNING && !ret->version && mill_exists(c->kubeconfig))
+		ret->version = mill_cluster_server_version(c);
 	if (mill_streq(phase, "creating") && ret->state != MILL_CLUSTER_ABSENT && ret->state != MILL_CLUSTER_RUNNING) {
 		ret->state = MILL_CLUSTER_BROKEN;
 		if (!ret->text)
@@ -258,12 +268,17 @@ static int make(struct mill_cluster *c, enum mill_cluster_state was, struct mill
 	if (r == 0)
 		r = c->driver->create(c, was, err);
 	if (r == 0)
-		r = c->driver->kubeconfig(c, err);
+		r = mill_cluster_write_kubeconfig(c, err);
 	if (r == 0)
 		r = mill_cluster_await(c, 5 * 60 * 1000, err);
 	if (r == 0)
 		return mill_record_write(c, "made", err);
-	if (!err || err->usage)
+	/* somebody else's of that name came up meanwhile: never ours to delete */
+	if (c->last == MILL_SYMPTOM_EXISTS && was == MILL_CLUSTER_ABSENT) {
+		(void)mill_record_remove(c, NULL);
+		return r;
+	}
+	if (!err || err->usage || r == -ECANCELED)
 		return r;
 	_cleanup_free_ char *before = err->hint ? mill_xasprintf("%s\n", err->hint) : mill_xstrdup("");
 	return mill_error_hint(err, "%sdata-mill cluster create %s     goes on from here\n"
@@ -288,7 +303,7 @@ int mill_cluster_create(struct mill_cluster *c, struct mill_error *err)
 
 		mill_cluster_note(c, "%s already runs%s", mill_cluster_title(c),
 				  s.ours ? "" : "; data-mill did not make it and uses it as it is");
-		r = c->driver->kubeconfig(c, err);
+		r = mill_cluster_write_kubeconfig(c, err);
 		if (r == 0 && s.ours && mill_streq(mill_record_phase(c, phase, sizeof(phase)), "creating"))
 			r = mill_record_write(c, "made", err);
 		return r;
@@ -317,11 +332,11 @@ int mill_cluster_start(struct mill_cluster *c, struct mill_error *err)
 		return absent(c, err);
 	if (s.state == MILL_CLUSTER_RUNNING) {
 		mill_cluster_note(c, "%s already runs", mill_cluster_title(c));
-		return c->driver->kubeconfig(c, err);
+		return mill_cluster_write_kubeconfig(c, err);
 	}
 	r = c->driver->start(c, err);
 	if (r == 0)
-		r = c->driver->kubeconfig(c, err);
+		r = mill_cluster_write_kubeconfig(c, err);
 	if (r == 0)
 		r = mill_cluster_await(c, 5 * 60 * 1000, err);
 	return r;

@@ -75,14 +75,16 @@ struct mill_cluster;
  * KUBECONFIG names the cluster's own file in the child's environment.  -ETIMEDOUT, -ECANCELED, -EIO: it failed (the
  * cause in the message, the last lines as detail).
  */
-int mill_call(const struct mill_cluster *c, const struct mill_call *call, struct mill_error *err);
+int mill_call(struct mill_cluster *c, const struct mill_call *call, struct mill_error *err);
 void mill_cluster_note(const struct mill_cluster *c, const char *fmt, ...) MILL_PRINTF(2, 3);
 int mill_cluster_confirm(const struct mill_cluster *c, const char *question, const char *expected,
 			 struct mill_error *err);
+/* Appends words; ends with NULL. */
+void mill_argv(struct mill_strv *argv, ...) __attribute__((sentinel));
 /* The text of an argv for people, quoted where a shell would need it; owned. */
 char *mill_call_text(const struct mill_strv *argv);
 /* Shows the exact command, asks, and runs it (with sudo unless root). */
-int mill_call_as_root(const struct mill_cluster *c, struct mill_call *call, const char *why,
+int mill_call_as_root(struct mill_cluster *c, struct mill_call *call, const char *why,
 		      struct mill_error *err);
 
 /* ---- the cluster ---- */
@@ -90,8 +92,10 @@ struct mill_cluster_driver {
 	const char *provider;
 	const char *title; /* "kops cluster" */
 	const char *tool;  /* its vendor's; NULL: none */
+	const char *default_name; /* when the target says no cluster_name */
 	bool cloud;
 	bool foreign; /* not ours to make, start, stop, delete */
+	bool installed_is_made; /* its tool is the cluster: not installed means absent (microk8s) */
 
 	/* What the section must hold, beyond what the schema and model/target_check.c say; may be NULL. */
 	int (*check)(struct mill_cluster *c, struct mill_error *err);
@@ -104,7 +108,7 @@ struct mill_cluster_driver {
 	int (*start)(struct mill_cluster *c, struct mill_error *err);
 	int (*stop)(struct mill_cluster *c, struct mill_error *err);
 	int (*remove)(struct mill_cluster *c, struct mill_error *err);
-	/* Writes c->kubeconfig and sets c->context. */
+	/* Writes c->kubeconfig and sets c->context; called through mill_cluster_write_kubeconfig(). */
 	int (*kubeconfig)(struct mill_cluster *c, struct mill_error *err);
 	void (*gpu_plan)(struct mill_cluster *c, struct mill_cluster_gpu *ret);
 	int (*gpu_enable)(struct mill_cluster *c, struct mill_error *err); /* NULL: nothing to do */
@@ -124,14 +128,20 @@ struct mill_cluster {
 	const char *context;    /* NULL: not known yet, or (kubeconfig) the current one */
 	const char *tool;       /* absolute path of the vendor's, after prepare() */
 	const char *kubectl;    /* absolute path, once it was needed */
+	enum mill_symptom_kind last; /* why the last command that failed did */
+	const char *variable, *value; /* one more of the children's environment, or NULL */
 	/* of the section, 0 and NULL where it says nothing */
 	int64_t cpus, nodes, gpu_nodes;
 	uint64_t memory_mib, storage_mib;
 	bool gpu, istio;
-	const char *vm_driver, *region, *node_size, *bucket, *project, *gpu_type, *version, *registry;
+	const char *vm_driver, *region, *node_size, *bucket, *project, *gpu_type, *version;
+	const char *registry; /* host:port of a registry that speaks plain http; NULL: none */
 	const char **zones;
 	size_t n_zones;
 };
+
+/* cluster.c: the driver's kubeconfig(), with the folder that it needs. */
+int mill_cluster_write_kubeconfig(struct mill_cluster *c, struct mill_error *err);
 
 /* ---- settings.c ---- */
 /* Fills the settings from c->section. */
@@ -163,6 +173,8 @@ int mill_kubefile_choose(struct mill_cluster *c, const char *wanted, struct mill
 int mill_cluster_ping(struct mill_cluster *c, enum mill_symptom_kind *ret_kind, struct mill_error *err);
 /* Waits until it does; the last answer is in the error. */
 int mill_cluster_await(struct mill_cluster *c, int timeout_ms, struct mill_error *err);
+/* -ECANCELED when it was cut short. */
+int mill_cluster_pause(const struct mill_cluster *c, int ms);
 /* "v1.34.1", owned; NULL: no answer. */
 char *mill_cluster_server_version(struct mill_cluster *c);
 
@@ -170,7 +182,17 @@ char *mill_cluster_server_version(struct mill_cluster *c);
 /* Absolute path and, unless NULL, version; both owned.  Does not install.  -ENOENT, -ENOTSUP: too old (says the minimum). */
 int mill_tool_find(const struct mill_cluster_host *host, const char *name, char **ret_path, char **ret_version,
 		   struct mill_error *err);
-/* prepare() of drivers whose tool the store can hold. */
+/* prepare() of drivers whose tool the store can hold; of others it only finds and checks. */
 int mill_tool_prepare(struct mill_cluster *c, bool install, struct mill_error *err);
+/* prepare() where the tool comes as a snap ("microk8s --classic"): it is installed after asking. */
+int mill_tool_prepare_snap(struct mill_cluster *c, bool install, const char *snap, struct mill_error *err);
+/* The container engine that kind and k3d need: "docker", or what vm_driver names. */
+int mill_tool_engine(struct mill_cluster *c, char **ret_path, struct mill_error *err);
+
+/* ---- microk8s.c, shared with multipass.c ---- */
+/* What is enabled once microk8s runs, one a command; `prefix` comes before "microk8s". */
+int mill_microk8s_settle(struct mill_cluster *c, const struct mill_strv *prefix, struct mill_error *err);
+enum mill_cluster_state mill_microk8s_state(const char *answer);
+char *mill_microk8s_snap(const struct mill_cluster *c); /* "microk8s --classic --channel=1.34/stable"; owned */
 
 #endif

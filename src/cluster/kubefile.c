@@ -1,4 +1,6 @@
 /* Kubeconfigs, as far as we read them: which contexts there are. */
+#include <sys/stat.h>
+
 #include "base/io.h"
 #include "cluster/internal.h"
 #include "yaml/node.h"
@@ -49,8 +51,12 @@ int mill_kubefile_choose(struct mill_cluster *c, const char *wanted, struct mill
 {
 	_cleanup_(mill_kubefile_release) struct mill_kubefile file = {0};
 	const char *chosen;
-	int r = mill_kubefile_read(c->kubeconfig, &file, err);
+	int r;
 
+	/* the vendor's tool may have written it; its folder is 0700 */
+	if (!c->driver->foreign && chmod(c->kubeconfig, 0600) < 0)
+		return mill_fail_errno(err, errno, "%s", c->kubeconfig);
+	r = mill_kubefile_read(c->kubeconfig, &file, err);
 	if (r < 0)
 		return r;
 	chosen = wanted ? wanted : file.current ? file.current : file.contexts.n == 1 ? file.contexts.items[0] : NULL;

@@ -57,6 +57,19 @@ char *mill_cluster_zones(const struct mill_cluster *c)
 	return mill_strv_join(&zones, ",");
 }
 
+/*
+ * "10.0.0.5:5000" of "10.0.0.5:5000/team": a registry with a port and no dot-com name is one of this machine or
+ * network, which speaks plain http.  One like ghcr.io/team needs no word to the cluster.
+ */
+static const char *plain_registry(struct mill_cluster *c, const char *registry)
+{
+	size_t n = registry ? strcspn(registry, "/") : 0;
+	char *host = n ? mill_arena_strndup(&c->arena, registry, n) : NULL;
+
+	return host && strchr(host, ':') && host[strspn(host, "0123456789.:")] == '\0' ? host
+	     : host && mill_starts_with(host, "localhost:") ? host : NULL;
+}
+
 void mill_cluster_settings(struct mill_cluster *c)
 {
 	const json_t *images = json_object_get(c->section, "images");
@@ -76,6 +89,6 @@ void mill_cluster_settings(struct mill_cluster *c)
 	c->project = mill_cluster_text(c, "project");
 	c->gpu_type = mill_cluster_text(c, "gpu_type");
 	c->version = mill_cluster_text(c, "kubernetes_version");
-	c->registry = registry ? mill_arena_strdup(&c->arena, registry) : NULL;
+	c->registry = plain_registry(c, registry);
 	read_zones(c);
 }

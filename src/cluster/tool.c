@@ -11,21 +11,21 @@
 /* The minimum is the oldest whose options and answers we know; `how` installs it where the store cannot. */
 static const struct tool {
 	const char *name, *minimum;
-	bool in_store;
+	bool in_store, plain_version, snap; /* plain: `tool version` instead of --version, where the store has none */
 	const char *how;
 } tools[] = {
-	{"kubectl", "1.30", true, "https://kubernetes.io/docs/tasks/tools/install-kubectl-linux/"},
-	{"helm", "3.14", true, "https://helm.sh/docs/intro/install/"},
-	{"minikube", "1.33", true, "https://minikube.sigs.k8s.io/docs/start/"},
-	{"kind", "0.23", true, "https://kind.sigs.k8s.io/docs/user/quick-start/#installation"},
-	{"k3d", "5.6", true, "https://k3d.io/stable/#installation"},
-	{"kops", "1.30", true, "https://kops.sigs.k8s.io/getting_started/install/"},
-	{"aws", "2.0", false, "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"},
-	{"gcloud", "450.0", false, "https://cloud.google.com/sdk/docs/install"},
-	{"multipass", "1.13", false, "sudo snap install multipass"},
-	{"microk8s", "1.28", false, "sudo snap install microk8s --classic"},
-	{"docker", "20.10", false, "https://docs.docker.com/engine/install/"},
-	{"podman", "4.0", false, "https://podman.io/docs/installation"},
+	{"kubectl", "1.30", true, false, false, "https://kubernetes.io/docs/tasks/tools/install-kubectl-linux/"},
+	{"helm", "3.14", true, false, false, "https://helm.sh/docs/intro/install/"},
+	{"minikube", "1.33", true, false, false, "https://minikube.sigs.k8s.io/docs/start/"},
+	{"kind", "0.23", true, false, false, "https://kind.sigs.k8s.io/docs/user/quick-start/#installation"},
+	{"k3d", "5.6", true, false, false, "https://k3d.io/stable/#installation"},
+	{"kops", "1.30", true, false, false, "https://kops.sigs.k8s.io/getting_started/install/"},
+	{"aws", "2.0", false, false, true, "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"},
+	{"gcloud", "450.0", false, true, true, "https://cloud.google.com/sdk/docs/install"},
+	{"multipass", "1.13", false, true, true, "sudo snap install multipass"},
+	{"microk8s", "1.28", false, true, true, "sudo snap install microk8s --classic"},
+	{"docker", "20.10", false, false, false, "https://docs.docker.com/engine/install/"},
+	{"podman", "4.0", false, false, false, "https://podman.io/docs/installation"},
 };
 
 static const struct tool *find_tool(const char *name)
@@ -46,11 +46,27 @@ static int open_store(const struct mill_layout *l, struct mill_store **ret, stru
 			       ret, err);
 }
 
+/* Those that need the person's own home are asked each time: snaps are links whose time says nothing. */
+static char *ask_version(const struct tool *t, const char *path)
+{
+	char *argv[] = {(char *)path, t->plain_version ? "version" : "--version", NULL};
+	struct mill_run run = MILL_RUN_INIT;
+	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
+	int status;
+
+	run.spawn.argv = argv;
+	run.output_max = 8192;
+	run.timeout_ms = MILL_CALL_ASK_MS;
+	if (mill_run(&run, &out, NULL, &status, NULL) < 0 || status != 0)
+		return NULL;
+	return mill_version_in(out.data);
+}
+
 /* Is the program at `path` new enough?  0, or -ENOTSUP. */
 static int check_version(const struct mill_store *store, const struct tool *t, const char *path, char **ret_version,
 			 struct mill_error *err)
 {
-	_cleanup_free_ char *version = mill_tool_version(store, t->name, path);
+	_cleanup_free_ char *version = t->in_store ? mill_tool_version(store, t->name, path) : ask_version(t, path);
 
 	if (!version)
 		return mill_fail(err, ENOTSUP, "%s does not say which version it is", path);
@@ -71,6 +87,8 @@ int mill_tool_find(const struct mill_cluster_host *host, const char *name, char 
 	struct mill_store *store = NULL;
 	int r;
 
+	if (!path && t->snap)
+		path = mill_path_find_program(name, "/snap/bin");
 	if (!path) {
 		mill_fail(err, ENOENT, "%s is not on PATH", name);
 		return mill_error_hint(err, "%s", t->how);
@@ -218,6 +236,35 @@ int mill_cluster_tool_for(const struct mill_cluster_host *host, const char *name
 int mill_cluster_tool(const struct mill_layout *l, const char *name, char **ret_path, struct mill_error *err)
 {
 	return mill_cluster_tool_for(&(struct mill_cluster_host){.layout = l, .cancel_fd = -1}, name, ret_path, err);
+}
+
+int mill_tool_prepare_snap(struct mill_cluster *c, bool install, const char *snap, struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv argv = {0};
+	_cleanup_free_ char *why = NULL, *path = NULL;
+	struct mill_call call = {.what = "installing the snap", .argv = &argv, .timeout_ms = MILL_CALL_CHANGE_MS};
+	int r;
+
+	if (c->tool)
+		return 0;
+	r = mill_tool_find(&c->host, c->driver->tool, &path, NULL, err);
+	if (r == -ENOENT && install) {
+		mill_error_release(err);
+		mill_argv(&argv, "snap", "install", NULL);
+		mill_strv_split(&argv, snap, " ");
+		why = mill_xasprintf("%s is not installed; it comes as a snap, which needs root.", c->driver->tool);
+		r = mill_call_as_root(c, &call, why, err);
+		if (r == 0)
+			r = mill_tool_find(&c->host, c->driver->tool, &path, NULL, err);
+	}
+	if (r == 0)
+		c->tool = mill_arena_strdup(&c->arena, path);
+	return r;
+}
+
+int mill_tool_engine(struct mill_cluster *c, char **ret_path, struct mill_error *err)
+{
+	return mill_tool_find(&c->host, mill_streq(c->vm_driver, "podman") ? "podman" : "docker", ret_path, NULL, err);
 }
 
 int mill_tool_prepare(struct mill_cluster *c, bool install, struct mill_error *err)

@@ -253,7 +253,7 @@ static const struct mill_command *const subcommands[] = {&create, &start, &stop,
 const struct mill_command mill_cmd_cluster = {
 	.name = "cluster",
 	.group = "Platform",
-	.summary = "the Kubernetes cluster of a target: create, start, stop, delete",
+	.summary = "the cluster of a target: make it, stop it, delete it",
 	.usage = "",
 	.description = "Target files (-t, `data-mill target list`) describe clusters: minikube, microk8s, multipass, kind, k3d on this "
 		       "machine (-l), AWS by kops or GKE (-r), or one that exists (-h). Its vendor's tool does the work. The page of each "

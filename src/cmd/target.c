@@ -152,7 +152,7 @@ static int run_show(struct mill_invocation *inv, struct mill_error *err)
 			mill_outf("  %-16s %s\n", pair->key, json_is_string(value) ? json_string_value(value) : text);
 		}
 		if (strcmp(provider_of(locations[i], section), "native") != 0)
-			mill_out("  (needs the Kubernetes runtime, which this version does not have)\n");
+			mill_outf("  (data-mill cluster create -%c -t %s)\n", locations[i][0], name ? name : "native");
 	}
 	return MILL_EXIT_OK;
 }
@@ -172,7 +172,7 @@ const struct mill_command mill_cmd_target = {
 	.summary = "where platforms can run",
 	.usage = "",
 	.description = "Target files say where a platform runs, for each location: local (-l), remote (-r), hybrid (-h). "
-		       "This version runs `provider: native`; the others load and are checked.",
+		       "`provider: native` is this machine without Kubernetes; `data-mill cluster` makes, stops and deletes the others.",
 	.examples = "data-mill target list\n"
 		    "data-mill target show default_mc",
 	.subcommands = subcommands,

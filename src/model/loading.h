@@ -78,6 +78,8 @@ int mill_flavour_select(struct mill_loading *l, struct mill_error *err);
 
 /* ---- target.c, config.c ---- */
 int mill_target_read(struct mill_loading *l, struct mill_error *err);
+/* target_check.c: values that the section's provider cannot use, each at its place. */
+void mill_target_check(struct mill_loading *l);
 void mill_config_apply(struct mill_loading *l);
 
 #endif

@@ -260,10 +260,12 @@ struct mill_project {
 	struct mill_budget memory, disk; /* unless said: 75 % of the machine's memory, half of the free disk */
 	const char *target_path;     /* NULL: native by default */
 	const char *location;        /* local remote hybrid */
-	const char *provider;        /* native minikube microk8s multipass aws gke kubeconfig */
+	const char *provider;        /* native minikube microk8s multipass kind k3d aws gke kubeconfig */
 	const struct mill_node *pod_options; /* project.kubernetes, NULL: none */
 	const struct mill_node *target; /* merged section, may be NULL */
 	const char *kubeconfig;         /* absolute path, NULL: none named */
+	const char *context;            /* of the kubeconfig (hybrid), NULL: its current one */
+	struct { const char *registry, *pull_secret, *mirror; } images; /* of the target; each NULL unless said */
 	struct mill_mark mark;
 };
 

@@ -62,7 +62,8 @@ static const struct mill_schema_key project_keys[] = {
 static const struct mill_schema project = {.type = MILL_T_OBJECT, .keys = project_keys};
 
 /* ---- target sections ---- */
-static const char *const local_providers[] = {"native", "minikube", "microk8s", "multipass", NULL};
+static const char *const local_providers[] = {"native", "minikube", "microk8s", "multipass", "kind", "k3d",
+					      NULL};
 static const char *const remote_providers[] = {"aws", "gke", NULL};
 static const struct mill_schema local_provider = {.type = MILL_T_ENUM, .values = local_providers};
 static const struct mill_schema remote_provider = {.type = MILL_T_ENUM, .values = remote_providers};
@@ -76,15 +77,27 @@ static const struct mill_schema zones = {.type = MILL_T_UNION,
 					 .scalar = &mill_s_text,
 					 .list = &zone_list};
 
+/* What is specific to a provider is checked by target_check.c. */
+static const struct mill_schema_key images_keys[] = {
+	{"registry", &mill_s_text, 0, "where images of ours are pushed to and pulled from: host[:port][/path]"},
+	{"pull_secret", &mill_s_text, 0, "a Secret of the namespace that pods pull with"},
+	{"mirror", &mill_s_text, 0, "a registry with copies of other people's images: host[:port][/path]"},
+	{0}};
+static const struct mill_schema images = {.type = MILL_T_OBJECT, .keys = images_keys};
+static const struct mill_schema accelerators = {.type = MILL_T_INT, .min = 1, .max = 1000};
+
 static const struct mill_schema_key local_keys[] = {
 	{"provider", &local_provider, 0, "native, or what makes the cluster"},
 	{"cpus", &cpus, 0, "of the cluster's machine"},
 	{"memory", &local_memory, 0, "of the cluster's machine, in MiB"},
 	{"storage", &mill_s_size, 0, "of the cluster's machine"},
 	{"gpu_support", &mill_s_bool, 0, "give the cluster a GPU"},
-	{"vm_driver", &mill_s_text, 0, "minikube's driver"},
+	{"vm_driver", &mill_s_text, 0, "minikube's driver (docker, podman, kvm2); kind's engine (docker, podman)"},
 	{"use_multipass", &mill_s_bool, 0, "microk8s inside a multipass machine"},
 	{"istio_support", &mill_s_bool, 0, "enable Istio on the cluster"},
+	{"cluster_name", &mill_s_text, 0, "its name; data-mill unless said"},
+	{"kubernetes_version", &mill_s_text, 0, "1.34.1; what the vendor's tool takes unless said"},
+	{"images", &images, 0, "where images come from"},
 	{"use_overlay", &mill_s_text, OLD,
 	 "the container runtime chooses its own storage driver today; remove the line"},
 	{0}};
@@ -97,10 +110,17 @@ static const struct mill_schema_key remote_keys[] = {
 	{"no_nodes", &nodes, 0, "number of nodes"},
 	{"node_size", &mill_s_text, 0, "machine type of the nodes"},
 	{"project", &mill_s_text, 0, "project of the cloud (gke)"},
+	{"storage", &mill_s_size, 0, "root disk of each node"},
+	{"kubernetes_version", &mill_s_text, 0, "1.34.1; the vendor's default unless said"},
+	{"gpu_support", &mill_s_bool, 0, "add nodes with a GPU"},
+	{"gpu_nodes", &accelerators, 0, "how many (gke: in each zone); 1 unless said"},
+	{"gpu_type", &mill_s_text, 0, "aws: machine type (g4dn.xlarge); gke: accelerator (nvidia-tesla-t4)"},
+	{"images", &images, 0, "where images come from"},
 	{0}};
 static const struct mill_schema_key hybrid_keys[] = {
 	{"config", &mill_s_text, 0, "path of a kubeconfig; ~ is expanded"},
 	{"context", &mill_s_text, 0, "its context; the current one unless said"},
+	{"images", &images, 0, "where images come from"},
 	{0}};
 static const struct mill_schema local = {.type = MILL_T_OBJECT, .keys = local_keys};
 static const struct mill_schema remote = {.type = MILL_T_OBJECT, .keys = remote_keys};

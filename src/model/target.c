@@ -98,6 +98,12 @@ int mill_target_read(struct mill_loading *l, struct mill_error *err)
 			  mill_read_map(file, p->location));
 	p->provider = provider_of(p->location, p->target);
 	find_kubeconfig(l);
+	const struct mill_node *images = mill_read_map(p->target, "images");
+	p->images.registry = mill_read_text(images, "registry", NULL);
+	p->images.pull_secret = mill_read_text(images, "pull_secret", NULL);
+	p->images.mirror = mill_read_text(images, "mirror", NULL);
+	p->context = mill_read_text(p->target, "context", NULL);
+	mill_target_check(l);
 	if (!p->target && mill_streq(p->location, "remote"))
 		return mill_fail_usage(err, "-r: neither the flavour nor the target file has a section 'remote'");
 	return 0;

@@ -137,13 +137,13 @@ def test_flavours(mill):
 
 def test_targets(mill):
     listed = {t["name"]: t for t in mill("target", "list", "--json").json}
-    assert {"native", "default_mc", "default_uc", "multipass_uc", "aws", "gke"} <= set(listed)
+    assert {"native", "default_mc", "default_uc", "multipass_uc", "aws", "gke", "minikube", "microk8s", "multipass", "kind", "k3d", "kubeconfig"} <= set(listed)
     assert listed["native"]["local"]["runtime"] == "native"
     assert listed["default_mc"]["local"]["provider"] == "minikube" and listed["default_mc"]["local"]["runtime"] == "kubernetes"
     assert listed["aws"]["remote"]["provider"] == "aws" and listed["gke"]["remote"]["provider"] == "gke"
     assert names(mill("target", "list").out) == sorted(listed)
     shown = mill("target", "show", "default_mc").out
-    assert "minikube" in shown and "8192" in shown and "needs the Kubernetes runtime" in shown
+    assert "minikube" in shown and "8192" in shown and "data-mill cluster create -l -t default_mc" in shown
     assert mill("target", "show", "aws", "--json").json == listed["aws"]
     assert "provider         native" in mill("target", "show").out
 

@@ -44,7 +44,7 @@ static void save(const struct mill_store *s, const char *path)
 }
 
 /* The first number with a dot, or after the word "version"/"v"; "1.26.8" of "go version go1.26.8 linux/amd64". */
-static char *first_version(const char *text)
+char *mill_version_in(const char *text)
 {
 	for (const char *p = text; *p; p++) {
 		if (!isdigit((unsigned char)*p) || (p > text && (isdigit((unsigned char)p[-1]) || p[-1] == '[')))
@@ -67,7 +67,6 @@ static const struct question {
 } questions[] = {
 	{"go", {"version"}},   {"java", {"-version"}}, {"kubectl", {"version", "--client"}}, {"helm", {"version"}},
 	{"kind", {"version"}}, {"k3d", {"version"}},   {"kops", {"version"}},		       {"minikube", {"version"}},
-	{"gcloud", {"version"}}, {"multipass", {"version"}}, {"microk8s", {"version"}},
 };
 
 static char *ask(const char *tool, const char *path)
@@ -94,7 +93,7 @@ static char *ask(const char *tool, const char *path)
 	int status;
 	if (mill_run(&run, &out, NULL, &status, NULL) < 0 || status != 0)
 		return NULL;
-	return first_version(out.data);
+	return mill_version_in(out.data);
 }
 
 char *mill_tool_version(const struct mill_store *s, const char *tool, const char *path)

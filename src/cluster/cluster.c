@@ -63,11 +63,22 @@ static char *flags_of(const struct mill_project *p, const struct mill_layout *l)
 	return mill_strbuf_steal(&out);
 }
 
+/* 1.30 is a version, not a number. */
+static json_t *section_of(const struct mill_node *target)
+{
+	json_t *section = target ? mill_node_to_json(target) : json_object();
+
+	MILL_MAP_EACH (pair, target)
+		if (mill_node_is(pair->value, MILL_NODE_FLOAT))
+			json_object_set_new(section, pair->key, json_string(pair->value->text));
+	return section;
+}
+
 int mill_cluster_new(const struct mill_project *p, const struct mill_cluster_host *host,
 		     struct mill_cluster **ret, struct mill_error *err)
 {
 	_cleanup_free_ char *flags = flags_of(p, host->layout);
-	_cleanup_json_ json_t *section = p->target ? mill_node_to_json(p->target) : json_object();
+	_cleanup_json_ json_t *section = section_of(p->target);
 	_cleanup_json_ json_t *d = NULL;
 
 	if (mill_streq(p->provider, "native")) {

@@ -246,8 +246,8 @@ static void check_images(struct mill_loading *l)
 
 		if (node && !reference(node->text))
 			mill_diag_hint(mill_diag_error(l->r.diags, node->mark, "images.%s: '%s' is not a registry", keys[i], node->text),
-				       strstr(node->text, "://") ? "without %s://: 127.0.0.1:5000, or ghcr.io/team" : "such as %s",
-				       strstr(node->text, "://") ? "http" : "127.0.0.1:5000 or ghcr.io/team");
+				       strstr(node->text, "://") ? "without its scheme: %s" : "such as %s",
+				       "127.0.0.1:5000 or ghcr.io/team");
 	}
 	if (secret && !(only(secret->text, LOWER DIGITS ".-", 253) && ends_well(secret->text)))
 		mill_diag_error(l->r.diags, secret->mark, "images.pull_secret: '%s' is not a Secret's name", secret->text);

@@ -40,6 +40,7 @@ volumeMounts:
   - {name: scratch, mountPath: /data-mill/run, subPath: run}
   - {name: scratch, mountPath: /data-mill/log, subPath: log}
   - {name: scratch, mountPath: /tmp, subPath: tmp}
+  - {name: scratch, mountPath: /var/tmp, subPath: var-tmp}
   - {name: config, mountPath: /data-mill/in/config, readOnly: true}
 {{- if .item.secret }}
   - {name: secret, mountPath: /data-mill/in/secret, readOnly: true}

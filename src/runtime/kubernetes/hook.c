@@ -56,12 +56,12 @@ static json_t *mount(const char *path, const char *sub)
 
 static json_t *container(const struct mill_kube *k, const json_t *record)
 {
-	return json_pack("{s:s, s:o, s:[s, s], s:{s:b, s:b, s:{s:[s]}}, s:{s:{s:s, s:s}}, s:[o, o, o, o, o]}", "name", "hook", "image",
+	return json_pack("{s:s, s:o, s:[s, s], s:{s:b, s:b, s:{s:[s]}}, s:{s:{s:s, s:s}}, s:[o, o, o, o, o, o]}", "name", "hook", "image",
 			 json_sprintf("%s/%s", k->registry, mill_json_get_string(record, "image", "")), "args", "hold", HOLD_S,
 			 "securityContext", "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL",
 			 "resources", "requests", "cpu", "10m", "memory", "64Mi", "volumeMounts", mount("/data-mill/data", "data"),
 			 mount("/data-mill/config", "config"), mount("/data-mill/run", "run"), mount("/data-mill/log", "log"),
-			 mount("/tmp", "tmp"));
+			 mount("/tmp", "tmp"), mount("/var/tmp", "var-tmp"));
 }
 
 static json_t *pod_object(const struct mill_kube *k, const struct mill_kube_pod *pod, const json_t *record)

@@ -237,7 +237,7 @@ static const struct mill_command *const subcommands[] = {&build, &push, &list, &
 const struct mill_command mill_cmd_image = {
 	.name = "image",
 	.group = "Software",
-	.summary = "container images of components and environments",
+	.summary = "container images from the locks",
 	.usage = "",
 	.description = "Images for clusters are made of the same locks as the software of this machine: a layer for each entry of "
 		       "the store, on a minimal Debian. `up` on a cluster builds and pushes by itself what is missing; these "

@@ -69,7 +69,7 @@ static int put_tree(const struct installer *in, const char *source, const char *
 
 static int put_programs(const struct installer *in)
 {
-	static const char *const programs[] = {"data-mill", "data-mill-daemon", "data-mill-shim"};
+	static const char *const programs[] = {"data-mill", "data-mill-daemon", "data-mill-shim", "data-mill-entry"};
 	_cleanup_free_ char *module = mill_path_join(in->from, "data-mill-net.so");
 
 	for (size_t i = 0; i < MILL_ARRAY_LEN(programs); i++) {

@@ -42,6 +42,7 @@ const struct mill_command *const mill_commands[] = {
 	&mill_cmd_shell,       &mill_cmd_data,	       &mill_cmd_repo,
 	&mill_cmd_environment, &mill_cmd_notebook,     &mill_cmd_demo,
 	&mill_cmd_install,     &mill_cmd_uninstall,    &mill_cmd_store,      &mill_cmd_image,
+	&mill_cmd_registry,
 	&mill_cmd_init,	       &mill_cmd_validate,     &mill_cmd_graph,	     &mill_cmd_flavour,
 	&mill_cmd_component,   &mill_cmd_charts,      &mill_cmd_target,
 	&mill_cmd_doctor,      &mill_cmd_completion,   &mill_cmd_self_install, &mill_cmd_version,

@@ -4,6 +4,8 @@
 #include "base/io.h"
 #include "platform/internal.h"
 
+#define REGISTRY "native.data-mill-registry"
+
 int mill_platform_list(const struct mill_layout *l, struct mill_strv *ret, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv names = {0};
@@ -103,9 +105,14 @@ int mill_platform_choose(const struct mill_layout *l, const char *wanted, struct
 	_cleanup_free_ char *current = read_current(l);
 	if (current && mill_strv_contains(&all, current))
 		return open_full(l, current, ret, err);
-	if (all.n == 1)
-		return open_full(l, all.items[0], ret, err);
-	return no_choice(&all, NULL, err);
+	/* The local image registry serves the others: a command that names no platform never means it. */
+	_cleanup_strv_ struct mill_strv own = {0};
+	for (size_t i = 0; i < all.n; i++)
+		if (strcmp(all.items[i], REGISTRY) != 0)
+			mill_strv_add(&own, all.items[i]);
+	if (own.n == 1)
+		return open_full(l, own.items[0], ret, err);
+	return no_choice(&own, NULL, err);
 }
 
 int mill_platform_use(const struct mill_layout *l, const char *wanted, struct mill_error *err)

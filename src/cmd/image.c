@@ -7,18 +7,6 @@
 
 /* ---- build, push ---- */
 
-static int build_one(struct mill_image_work *w, const struct mill_component *c, struct mill_image *ret, struct mill_error *err)
-{
-	struct mill_image_made made;
-	int r = mill_image_source_make(w->images, &w->ctx.layout, c, &made, err);
-
-	if (r < 0)
-		return r;
-	r = mill_image_build(w->images, &made.source, &w->options, ret, err);
-	mill_image_source_release(&made);
-	return r;
-}
-
 static int run_build(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_image_work_ struct mill_image_work w;
@@ -28,7 +16,7 @@ static int run_build(struct mill_invocation *inv, struct mill_error *err)
 	for (size_t i = 0; i < w.n && r == 0; i++) {
 		struct mill_image image;
 
-		r = build_one(&w, w.components[i], &image, err);
+		r = mill_image_work_build(&w, w.components[i], &image, err);
 		if (r < 0)
 			break;
 		mill_view_status(w.view, NULL, 0);
@@ -37,32 +25,6 @@ static int run_build(struct mill_invocation *inv, struct mill_error *err)
 		mill_image_release(&image);
 	}
 	return mill_context_end(&w.ctx, r, err);
-}
-
-/* What the registry has is left alone: a tag names content. */
-static int push_one(struct mill_image_work *w, const struct mill_image_registry *to, const struct mill_component *c,
-		    struct mill_error *err)
-{
-	struct mill_image_made made;
-	char tag[MILL_IMAGE_TAG_LEN];
-	int r = mill_image_source_make(w->images, &w->ctx.layout, c, &made, err);
-	int has = 0;
-
-	if (r < 0)
-		return r;
-	r = mill_image_tag(w->images, &made.source, tag, err);
-	if (r == 0)
-		r = has = mill_image_exists(to, c->name, tag, err);
-	if (r == 0)
-		r = mill_image_build(w->images, &made.source, &w->options, NULL, err);
-	if (r == 0)
-		r = mill_image_push(w->images, to, c->name, tag, &w->options, err);
-	mill_image_source_release(&made);
-	if (r < 0)
-		return r;
-	mill_view_status(w->view, NULL, 0);
-	mill_outf("%s/%s:%s%s\n", to->host, c->name, tag, has ? "  was there" : "");
-	return 0;
 }
 
 static int run_push(struct mill_invocation *inv, struct mill_error *err)
@@ -75,7 +37,7 @@ static int run_push(struct mill_invocation *inv, struct mill_error *err)
 	if (r == 0)
 		r = mill_image_registry_of(&w.ctx, &to, &host, err);
 	for (size_t i = 0; i < w.n && r == 0; i++)
-		r = push_one(&w, &to, w.components[i], err);
+		r = mill_image_work_push(&w, NULL, &to, w.components[i], err);
 	return mill_context_end(&w.ctx, r, err);
 }
 
@@ -232,7 +194,7 @@ static const struct mill_command sbom = {
 static const struct mill_command gc = {
 	.name = "gc", .summary = "remove older images, and what only they needed", .usage = "", .options = gc_options, .run = run_gc,
 };
-static const struct mill_command *const subcommands[] = {&build, &push, &list, &sbom, &gc, NULL};
+static const struct mill_command *const subcommands[] = {&build, &push, &list, &sbom, &mill_cmd_image_mirror, &gc, NULL};
 
 const struct mill_command mill_cmd_image = {
 	.name = "image",

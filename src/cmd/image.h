@@ -19,6 +19,11 @@ int mill_image_work_begin(struct mill_image_work *w, struct mill_invocation *inv
 void mill_image_work_end(struct mill_image_work *w);
 #define _cleanup_image_work_ __attribute__((cleanup(mill_image_work_end)))
 
+int mill_image_work_build(struct mill_image_work *w, const struct mill_component *c, struct mill_image *ret, struct mill_error *err);
+/* Into `to`, unless it is there: from the registry `from` if that has it (NULL: none), else built here.  Prints the reference. */
+int mill_image_work_push(struct mill_image_work *w, const struct mill_image_registry *from, const struct mill_image_registry *to,
+			 const struct mill_component *c, struct mill_error *err);
+
 /* --registry, else the target's `images: {registry}`, else $DATA_MILL_REGISTRY, else the local one; what it borrows lives as long
  * as the invocation and the model.  `host` is owned by *owned. */
 int mill_image_registry_of(struct mill_context *ctx, struct mill_image_registry *ret, char **owned, struct mill_error *err);

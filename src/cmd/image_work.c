@@ -93,6 +93,57 @@ void mill_image_work_end(struct mill_image_work *w)
 	mill_context_release(&w->ctx);
 }
 
+int mill_image_work_build(struct mill_image_work *w, const struct mill_component *c, struct mill_image *ret, struct mill_error *err)
+{
+	struct mill_image_made made;
+	int r = mill_image_source_make(w->images, &w->ctx.layout, c, &made, err);
+
+	if (r < 0)
+		return r;
+	r = mill_image_build(w->images, &made.source, &w->options, ret, err);
+	mill_image_source_release(&made);
+	return r;
+}
+
+/* A tag names content: what the registry has is what would be pushed. */
+static int bring(struct mill_image_work *w, const struct mill_image_registry *from, const struct mill_image_registry *to,
+		 const struct mill_image_source *s, const char *tag, const char *reference, struct mill_error *err)
+{
+	int r;
+
+	if (from && mill_image_exists(from, s->name, tag, NULL) == 1) {
+		_cleanup_free_ char *there = mill_image_reference(from, s->name, tag);
+
+		return mill_image_copy(from, there, to, reference, &w->options, err);
+	}
+	r = mill_image_build(w->images, s, &w->options, NULL, err);
+	return r < 0 ? r : mill_image_push(w->images, to, s->name, tag, &w->options, err);
+}
+
+int mill_image_work_push(struct mill_image_work *w, const struct mill_image_registry *from, const struct mill_image_registry *to,
+			 const struct mill_component *c, struct mill_error *err)
+{
+	_cleanup_free_ char *reference = NULL;
+	struct mill_image_made made;
+	char tag[MILL_IMAGE_TAG_LEN];
+	int has = 0, r = mill_image_source_make(w->images, &w->ctx.layout, c, &made, err);
+
+	if (r < 0)
+		return r;
+	r = mill_image_tag(w->images, &made.source, tag, err);
+	if (r == 0)
+		r = has = mill_image_exists(to, c->name, tag, err);
+	reference = mill_image_reference(to, c->name, tag);
+	if (r == 0)
+		r = bring(w, from, to, &made.source, tag, reference, err);
+	mill_image_source_release(&made);
+	if (r < 0)
+		return r;
+	mill_view_status(w->view, NULL, 0);
+	mill_outf("%s%s\n", reference, has ? "  was there" : "");
+	return 0;
+}
+
 static const char *of_target(const struct mill_context *ctx)
 {
 	const struct mill_node *images = ctx->model && ctx->model->project.target

@@ -131,9 +131,14 @@ int mill_image_build(struct mill_images *im, const struct mill_image_source *s, 
 /* From the layout of this machine.  -ENOENT: it was not built here. */
 int mill_image_push(struct mill_images *im, const struct mill_image_registry *r, const char *name, const char *tag,
 		    const struct mill_image_options *o, struct mill_error *err);
-/* Registry to registry, for mirrors: `from` is "docker.io/library/busybox:1" or "...@sha256:...", `to` a reference. */
-int mill_image_copy(const char *from, const struct mill_image_registry *to, const char *to_reference,
-		    const struct mill_image_options *o, struct mill_error *err);
+/*
+ * Registry to registry, for mirrors: `from` is "docker.io/library/busybox:1" or "...@sha256:...", `to_reference` where it
+ * goes, all architectures with the digests that they have.  `source` says how `from` is reached; NULL: as any upstream.
+ */
+int mill_image_copy(const struct mill_image_registry *source, const char *from, const struct mill_image_registry *to,
+		    const char *to_reference, const struct mill_image_options *o, struct mill_error *err);
+/* Where a mirror has an upstream image: "<host>/<its path>:<its tag>"; owned, NULL with a usage error. */
+char *mill_image_mirrored(const struct mill_image_registry *to, const char *from, struct mill_error *err);
 
 /* ---- what is there ---- */
 struct mill_image_list {

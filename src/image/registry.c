@@ -212,8 +212,15 @@ int mill_image_exists(const struct mill_image_registry *r, const char *name, con
 	return ask_skopeo(r, reference, err);
 }
 
-static int copy(const char *from, const struct mill_image_registry *to, const char *reference, const struct mill_image_tell *t,
-		struct mill_error *err)
+struct copying {
+	const char *from;			  /* as skopeo names it */
+	const struct mill_image_registry *source; /* NULL: a folder, or upstream */
+	const struct mill_image_registry *to;
+	const char *reference;
+	bool whole; /* all architectures, digests as they are */
+};
+
+static int copy(const struct copying *c, const struct mill_image_tell *t, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv argv = {0};
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
@@ -222,13 +229,21 @@ static int copy(const char *from, const struct mill_image_registry *to, const ch
 	mill_strv_add(&argv, "--insecure-policy"); /* signatures are not what we rely on: content is named by digest */
 	mill_strv_add(&argv, "copy");
 	mill_strv_add(&argv, "--retry-times=" PUSH_TRIES);
-	add_access(&argv, to, "dest-");
-	mill_strv_add(&argv, from);
-	mill_strv_addf(&argv, "docker://%s", reference);
+	if (c->whole) {
+		mill_strv_add(&argv, "--all");
+		mill_strv_add(&argv, "--preserve-digests");
+	}
+	if (c->source && mill_image_registry_is_local(c->source))
+		mill_strv_add(&argv, "--src-tls-verify=false");
+	if (c->source && c->source->cert_dir)
+		mill_strv_addf(&argv, "--src-cert-dir=%s", c->source->cert_dir);
+	add_access(&argv, c->to, "dest-");
+	mill_strv_add(&argv, c->from);
+	mill_strv_addf(&argv, "docker://%s", c->reference);
 	int r = run_skopeo(&argv, t, 0, &out, &status, err);
 	if (r < 0)
-		return mill_error_wrap(err, "push %s", reference);
-	return status == 0 ? 0 : fail_skopeo("push", reference, out.data, err);
+		return mill_error_wrap(err, "push %s", c->reference);
+	return status == 0 ? 0 : fail_skopeo("push", c->reference, out.data, err);
 }
 
 int mill_image_push(struct mill_images *im, const struct mill_image_registry *r, const char *name, const char *tag,
@@ -245,13 +260,34 @@ int mill_image_push(struct mill_images *im, const struct mill_image_registry *r,
 	_cleanup_free_ char *reference = mill_image_reference(r, name, tag);
 	struct mill_image_tell tell = {.o = o, .name = name, .to = 1};
 	mill_image_release(&image);
-	return copy(from, r, reference, &tell, err);
+	return copy(&(struct copying){.from = from, .to = r, .reference = reference}, &tell, err);
 }
 
-int mill_image_copy(const char *from, const struct mill_image_registry *to, const char *to_reference,
-		    const struct mill_image_options *o, struct mill_error *err)
+int mill_image_copy(const struct mill_image_registry *source, const char *from, const struct mill_image_registry *to,
+		    const char *to_reference, const struct mill_image_options *o, struct mill_error *err)
 {
-	_cleanup_free_ char *source = mill_xasprintf("docker://%s", from);
+	_cleanup_free_ char *named = mill_xasprintf("docker://%s", from);
 	struct mill_image_tell tell = {.o = o, .name = from, .to = 1};
-	return copy(source, to, to_reference, &tell, err);
+	return copy(&(struct copying){.from = named, .source = source, .to = to, .reference = to_reference, .whole = true}, &tell, err);
+}
+
+/* "host/path:tag", "host/path@sha256:hex", and Docker's short forms without a host ("busybox:1", "minio/minio"). */
+char *mill_image_mirrored(const struct mill_image_registry *to, const char *from, struct mill_error *err)
+{
+	size_t first = strcspn(from, "/");
+	bool has_host = from[first] && (memchr(from, '.', first) || memchr(from, ':', first) || strncmp(from, "localhost", first) == 0);
+	const char *path = has_host ? from + first + 1 : from;
+	const char *at = strchr(path, '@'), *colon = strrchr(path, ':');
+	if (!*path || strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@") != strlen(path) ||
+	    (at && !mill_starts_with(at, "@sha256:"))) {
+		mill_fail_usage(err, "'%s' is no image", from);
+		return NULL;
+	}
+	const char *library = !has_host && !from[first] ? "library/" : "";
+	if (at) { /* who pulls by digest finds it under any tag */
+		const char *tag = memchr(path, ':', (size_t)(at - path));
+		size_t n = (size_t)((tag ? tag : at) - path);
+		return mill_xasprintf("%s/%s%.*s:sha256-%.16s", to->host, library, (int)n, path, at + strlen("@sha256:"));
+	}
+	return mill_xasprintf("%s/%s%s%s", to->host, library, path, colon ? "" : ":latest");
 }

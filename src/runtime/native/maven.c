@@ -140,6 +140,17 @@ void mill_pom_write(const struct mill_pom *p, struct mill_strbuf *out)
 	mill_strbuf_addstr(out, "</project>\n");
 }
 
+/* The machine's Maven runs on the machine's Java where there is one, for images too: that one trusts whom the machine trusts. */
+static int find_java(struct mill_step_ctx *x, struct mill_toolchain *ret, struct mill_error *err)
+{
+	struct mill_store machine = *x->store;
+	machine.image = false;
+	if (x->store->image && mill_toolchain_find(&machine, "java", ret, NULL) == 0 && !ret->key)
+		return 0;
+	mill_toolchain_release(ret);
+	return mill_step_tool(x, "java", ret, err);
+}
+
 int mill_maven_run(struct mill_step_ctx *x, const char *what, const char *pom, const struct mill_strv *args,
 		   struct mill_error *err)
 {
@@ -147,7 +158,7 @@ int mill_maven_run(struct mill_step_ctx *x, const char *what, const char *pom, c
 	_cleanup_strv_ struct mill_strv argv = {0};
 	int r = mill_step_tool(x, "maven", &maven, err);
 	if (r == 0)
-		r = mill_step_tool(x, "java", &java, err);
+		r = find_java(x, &java, err);
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *repository = mill_step_cache(x, "maven", err);

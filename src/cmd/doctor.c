@@ -139,6 +139,10 @@ static void check_platforms(struct findings *f, struct mill_context *ctx)
 		struct mill_native *native = NULL;
 		size_t socket;
 
+		if (!mill_starts_with(names.items[i], "native.")) {
+			add(f, "ok", names.items[i], "on a cluster: data-mill status --platform %s asks it", names.items[i]);
+			continue;
+		}
 		if (mill_platform_choose(&ctx->layout, names.items[i], &p, &err) < 0 ||
 		    mill_native_open(&ctx->layout, p, &native, &err) < 0 ||
 		    mill_ops_status(native, false, &status, &err) < 0) {
@@ -177,10 +181,15 @@ static void check_flavour(struct findings *f, struct mill_context *ctx)
 		r = mill_context_runtime(ctx, &err);
 	if (r == 0) {
 		mill_plan_host_init(&host, ctx->platform);
-		mill_native_host(ctx->native, &host);
+		if (ctx->kube)
+			mill_kube_host(ctx->kube, &host);
+		else
+			mill_native_host(ctx->native, &host);
 		r = mill_plan_make(ctx->model, ctx->platform, &host, &options, &plan, &err);
 	}
-	if (r == 0)
+	if (r == 0 && ctx->kube)
+		r = mill_kube_preflight(ctx->kube, plan, &err);
+	else if (r == 0)
 		r = mill_preflight(ctx->model, ctx->platform, &host, plan, &found, &err);
 	if (r < 0)
 		add(f, "warning", "flavour", "%s", err.message ? err.message : "does not load");

@@ -81,6 +81,8 @@ static int run_exec(struct mill_invocation *inv, struct mill_error *err)
 	if (mill_opt(inv, "environment")) /* also without a platform */
 		return mill_environment_become(&ctx, mill_opt(inv, "environment"), &inv->args, err);
 	r = load(&ctx, &env, err);
+	if (r == 0 && ctx.kube) /* the variables name addresses inside the cluster: so does the program */
+		return mill_kube_session(ctx.kube, "app", mill_strv_argv(&inv->args), err);
 	return r < 0 ? r : mill_context_become(&ctx, &inv->args, env);
 }
 
@@ -95,7 +97,8 @@ const struct mill_command mill_cmd_exec = {
 	.group = "Use",
 	.summary = "run a program with the platform's environment",
 	.usage = "-- PROGRAM [ARGUMENT...]",
-	.description = "Runs a program of yours with the variables that `env` prints added to its environment. The exit "
+	.description = "Runs a program of yours with the variables that `env` prints added to its environment; on a "
+		       "cluster a program of the environment's image, in a pod of its own. The exit "
 		       "code is the program's; 127 when there is no such program, 126 when it cannot be run.",
 	.options = exec_options,
 	.examples = "data-mill exec -- python train.py\n"
@@ -121,6 +124,16 @@ static void greet(const struct mill_context *ctx, const json_t *env, const char 
 		mill_note(ctx->ui, "  %s", name);
 }
 
+/* A pod of one's own, gone at `exit`. */
+static int inside(struct mill_context *ctx, const json_t *env, const char *kind, struct mill_error *err)
+{
+	char *argv[] = {(char *)"/bin/bash", NULL};
+
+	if (isatty(STDIN_FILENO))
+		greet(ctx, env, NULL);
+	return mill_kube_session(ctx->kube, kind, argv, err);
+}
+
 static int run_shell(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
@@ -131,6 +144,8 @@ static int run_shell(struct mill_invocation *inv, struct mill_error *err)
 
 	if (r < 0)
 		return r;
+	if (ctx.kube)
+		return inside(&ctx, env, mill_arg(inv, 0), err);
 	/* Without a terminal it reads commands from standard input; no banner then. */
 	if (isatty(STDIN_FILENO))
 		greet(&ctx, env, mill_arg(inv, 0));
@@ -144,8 +159,9 @@ const struct mill_command mill_cmd_shell = {
 	.group = "Use",
 	.summary = "a shell with every connection's environment",
 	.usage = "[net|app]",
-	.description = "Starts your shell with the variables that `env` prints. `net` and `app` choose the pod's image "
-		       "on Kubernetes; on this machine they mean the same.",
+	.description = "Starts your shell with the variables that `env` prints. On a cluster it is a pod inside the "
+		       "namespace, removed when you leave: `app` has the libraries of a data-science environment where the "
+		       "platform has one, `net` is small. On this machine they mean the same.",
 	.examples = "data-mill shell\n"
 		    "data-mill -d                     # the same in the original's flags\n"
 		    "echo 'echo $AWS_ENDPOINT_URL_S3' | data-mill shell",

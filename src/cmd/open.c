@@ -1,9 +1,12 @@
+#include <poll.h>
+
 #include "base/base.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/proc.h"
 #include "cmd/commands.h"
 #include "cmd/context.h"
+#include "cmd/interrupt.h"
 
 static const struct mill_option options[] = {
 	{.name = "print", .help = "print the address only"},
@@ -82,6 +85,24 @@ static void open_in_browser(const struct mill_ui *ui, const char *url)
 		mill_proc_release(&proc);
 }
 
+/* The way in lasts as long as the command; a pod that was replaced gets a new one at the same address if it can. */
+static int keep_open(struct mill_context *ctx, const char *url, struct mill_error *err)
+{
+	int fd = mill_interrupt_fd(err);
+
+	if (fd < 0)
+		return fd;
+	mill_note(ctx->ui, "Ctrl-C closes it");
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		_cleanup_free_ char *again = NULL;
+
+		if (poll(&p, 1, 2000) > 0)
+			return MILL_EXIT_INTERRUPTED;
+		(void)mill_ops_reach(ctx->native, url, &again, NULL);
+	}
+}
+
 static int run(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
@@ -89,6 +110,7 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	_cleanup_json_ json_t *status = NULL;
 	const json_t *component, *link;
 	const char *url;
+	_cleanup_free_ char *reached = NULL;
 	int r = mill_context_platform(&ctx, err);
 
 	if (r == 0)
@@ -113,13 +135,17 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 			mill_fail_usage(err, "open: this platform has no component '%s'", names.items[0]);
 		return mill_error_hint(err, "data-mill open     lists all pages");
 	}
-	mill_outf("%s\n", url);
+	r = mill_ops_reach(ctx.native, url, &reached, err);
+	if (r < 0)
+		return r;
+	mill_outf("%s\n", reached);
+	fflush(stdout);
 	if (mill_json_get_string(link, "secret", NULL))
 		mill_note(inv->ui, "to sign in: data-mill credentials %s",
 			  mill_json_get_string(component, "name", "?"));
 	if (!mill_opt_on(inv, "print"))
-		open_in_browser(inv->ui, url);
-	return MILL_EXIT_OK;
+		open_in_browser(inv->ui, reached);
+	return ctx.kube ? keep_open(&ctx, url, err) : MILL_EXIT_OK;
 }
 
 const struct mill_command mill_cmd_open = {
@@ -128,7 +154,8 @@ const struct mill_command mill_cmd_open = {
 	.summary = "open a component's page in the browser",
 	.usage = "[COMPONENT [PAGE]]",
 	.description = "Prints the address of a component's page and opens it in the desktop's browser when there is "
-		       "one. Without a name it lists the pages of all components.",
+		       "one. Without a name it lists the pages of all components. On a cluster the page is forwarded to this "
+		       "machine until Ctrl-C.",
 	.examples = "data-mill open\n"
 		    "data-mill open minio console\n"
 		    "data-mill open prometheus --print",

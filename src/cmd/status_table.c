@@ -44,8 +44,8 @@ static void add_where(struct mill_table *t, const json_t *service)
 	json_t *port;
 
 	json_object_foreach(json_object_get(service, "ports"), name, port)
-		mill_strbuf_printf(&where, "%s%s 127.0.0.1:%lld", where.len ? ", " : "", name,
-				   (long long)json_integer_value(port));
+		mill_strbuf_printf(&where, "%s%s %s:%lld", where.len ? ", " : "", name,
+				   mill_json_get_string(service, "host", "127.0.0.1"), (long long)json_integer_value(port));
 	if (reason && *reason && strcmp(state, "ready") != 0)
 		mill_strbuf_printf(&where, "%s%s", where.len ? "; " : "", reason);
 	mill_table_add(t, MILL_LOOK_PLAIN, where.data);
@@ -93,7 +93,9 @@ void mill_status_show(const json_t *status, const struct mill_ui *ui, bool memor
 	if (!ui->quiet)
 		mill_outf("platform %s, flavour %s%s\n", mill_json_get_string(status, "platform", "?"),
 			  mill_json_get_string(status, "flavour", "?"),
-			  json_is_object(json_object_get(status, "daemon")) ? "" : ", no daemon runs");
+			  !mill_streq(mill_json_get_string(status, "target", ""), "native") ? ", on a cluster" :
+			  json_is_object(json_object_get(status, "daemon"))		    ? "" :
+											      ", no daemon runs");
 	mill_table_init(&t, memory ? with_memory : plain);
 	json_array_foreach(json_object_get(status, "components"), i, component)
 	{

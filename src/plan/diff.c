@@ -266,7 +266,7 @@ static void publish(struct mill_build *b)
 		return;
 	data = json_pack("{s:s, s:s, s:s}", "id", "data", "folder", project->data_folder, "bucket", project->data_bucket);
 	json_object_update_missing(data, json_object_get(c->rendered->provides, "s3"));
-	input = json_pack("{s:s, s:s, s:s, s:s}", "folder", project->data_folder, "digest", digest, "bucket",
+	input = json_pack("{s:s, s:s, s:s, s:s}", "folder", b->host->pods ? "" : project->data_folder, "digest", digest, "bucket",
 			  project->data_bucket, "lake", lake->name);
 	mill_fingerprint_json(input, fingerprint);
 	json_object_set_new(data, "fingerprint", json_string(fingerprint));

@@ -78,6 +78,17 @@ static int no_dots(const struct dirent *d)
 	return !mill_streq(d->d_name, ".") && !mill_streq(d->d_name, "..");
 }
 
+/* By content where another clone of the folder must count as the same: its times and its place differ. */
+static void hash_content(struct mill_hash *h, const char *path, const char *below)
+{
+	char digest[65];
+
+	if (mill_hash_file(MILL_SHA256, path, digest, NULL) < 0)
+		return;
+	mill_hash_field(h, below);
+	mill_hash_field(h, digest);
+}
+
 static void hash_entry(struct mill_hash *h, const char *path, const struct stat *st)
 {
 	char line[96];
@@ -88,7 +99,8 @@ static void hash_entry(struct mill_hash *h, const char *path, const struct stat 
 	mill_hash_field(h, line);
 }
 
-static int hash_folder(struct mill_hash *h, const char *path, unsigned depth)
+/* root: bytes of the path that a content digest leaves out; 0: by size and time. */
+static int hash_folder(struct mill_hash *h, const char *path, unsigned depth, size_t root)
 {
 	struct dirent **names;
 	int n = scandir(path, &names, no_dots, by_name);
@@ -101,7 +113,9 @@ static int hash_folder(struct mill_hash *h, const char *path, unsigned depth)
 
 		if (lstat(below, &st) == 0) {
 			if (S_ISDIR(st.st_mode) && depth < FOLDER_DEPTH_MAX)
-				hash_folder(h, below, depth + 1);
+				hash_folder(h, below, depth + 1, root);
+			else if (S_ISREG(st.st_mode) && root)
+				hash_content(h, below, below + root);
 			else if (S_ISREG(st.st_mode))
 				hash_entry(h, below, &st);
 		}
@@ -114,7 +128,7 @@ static int hash_folder(struct mill_hash *h, const char *path, unsigned depth)
 static int folder_digest(const struct mill_plan_host *host, const char *folder, char ret[65], struct mill_error *err)
 {
 	struct mill_hash *h = mill_hash_new(MILL_SHA256);
-	int r = hash_folder(h, folder, 0);
+	int r = hash_folder(h, folder, 0, host->pods ? strlen(folder) : 0);
 
 	mill_hash_finish(h, ret);
 	return r < 0 ? mill_fail_errno(err, -r, "%s", folder) : 0;

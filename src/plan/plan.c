@@ -105,7 +105,7 @@ static void set_totals(struct mill_build *b, const struct mill_fit *fit)
 
 	plan->memory_needed = fit->needed + fit->kept;
 	plan->memory_min = fit->min + fit->kept;
-	plan->memory_budget = fit->budget;
+	plan->memory_budget = b->host->pods ? 0 : fit->budget; /* nodes have it, and the scheduler knows */
 	plan->install_seconds = b->seconds_known ? b->seconds : -1;
 	plan->disk_needed = plan->install_bytes;
 	for (size_t i = 0; i < b->n; i++) {

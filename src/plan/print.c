@@ -58,9 +58,10 @@ static void print_totals(const struct mill_plan *plan, struct mill_strbuf *out)
 		any = true;
 	}
 	if (plan->memory_needed)
-		mill_strbuf_printf(out, "%smemory %s of a budget of %s", any ? ", " : "",
+		mill_strbuf_printf(out, "%smemory %s%s%s", any ? ", " : "",
 				   mill_format_size(plan->memory_needed, a, sizeof(a)),
-				   mill_format_size(plan->memory_budget, b, sizeof(b)));
+				   plan->memory_budget ? " of a budget of " : "",
+				   plan->memory_budget ? mill_format_size(plan->memory_budget, b, sizeof(b)) : "");
 	mill_strbuf_addch(out, '\n');
 }
 

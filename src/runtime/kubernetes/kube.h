@@ -51,6 +51,15 @@ void mill_kube_host(struct mill_kube *k, struct mill_plan_host *h);
 /* Makes the namespace when absent and takes its Lease; renewed until close.  -ETIMEDOUT names the holder. */
 int mill_kube_lock(struct mill_kube *k, int wait_ms, void (*on_wait)(void *arg, const char *holder), void *arg,
 		   struct mill_error *err);
+/*
+ * Runs a program in a pod of its own with the platform's variables, on this terminal; `kind` is "net", "app" or NULL.
+ * The program's exit code; the pod is gone afterwards.
+ */
+int mill_kube_session(struct mill_kube *k, const char *kind, char *const *argv, struct mill_error *err);
+/* `kubectl proxy` on this port until it is interrupted. */
+int mill_kube_proxy(struct mill_kube *k, unsigned port, struct mill_error *err);
+/* 1: the cluster has the Kubernetes dashboard; *ret_path is its place below the proxy. */
+int mill_kube_has_dashboard(struct mill_kube *k, char **ret_path);
 /* Before a change: what we may do there, by SelfSubjectAccessReview.  -EPERM names the verbs and resources that are missing. */
 int mill_kube_preflight(struct mill_kube *k, const struct mill_plan *plan, struct mill_error *err);
 

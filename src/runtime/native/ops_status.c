@@ -38,6 +38,7 @@ static json_t *service_status(struct mill_native *n, const char *component, cons
 			json_object_set(o, copied[i], json_object_get(live, copied[i]));
 	json_t *ports = json_object_get(recorded, "ports");
 	json_object_set_new(o, "ports", ports ? json_incref(ports) : json_object());
+	json_object_set_new(o, "host", json_string(mill_json_get_string(recorded, "host", "127.0.0.1")));
 	if (processes && json_object_get(live, "pid"))
 		add_use(n, processes, id, o);
 	return o;

@@ -62,13 +62,16 @@ static int make(struct mill_images *im, const struct mill_image_source *s, const
 	return r;
 }
 
-int mill_image_build(struct mill_images *im, const struct mill_image_source *s, const struct mill_image_options *o,
+int mill_image_build(struct mill_images *im, const struct mill_image_source *source, const struct mill_image_options *o,
 		     struct mill_image *ret, struct mill_error *err)
 {
+	_cleanup_json_ json_t *recipes = mill_image_recipes(source);
+	struct mill_image_source in_order = *source, *s = &in_order;
 	static const struct mill_image_options none = MILL_IMAGE_OPTIONS_INIT;
 	char tag[MILL_IMAGE_TAG_LEN];
 	struct mill_image image = {0};
 	_cleanup_close_ int lock = -1, use = -1;
+	in_order.recipes = recipes;
 	o = o ? o : &none;
 	int r = mill_image_tag(im, s, tag, err);
 	if (r < 0)

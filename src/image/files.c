@@ -77,8 +77,10 @@ int mill_image_files_list(const struct mill_image_source *s, struct mill_image_f
 	int r = s->dir && *s->dir ? list_folder(s->dir, s->name, 0, false, ret, err) : 0;
 	if (r == 0 && s->hooks_dir && mill_is_dir(s->hooks_dir))
 		r = list_folder(s->hooks_dir, s->name, 0, true, ret, err);
-	if (r == 0 && s->context_dir && mill_is_dir(s->context_dir))
-		r = list_folder(s->context_dir, CONTEXT, 1, false, ret, err);
+	if (r == 0 && s->hooks_dir && mill_streq(s->kind, "environment")) {
+		_cleanup_free_ char *context = mill_xasprintf("%s/../" CONTEXT, s->hooks_dir);
+		r = mill_is_dir(context) ? list_folder(context, CONTEXT, 1, false, ret, err) : 0;
+	}
 	if (r < 0) {
 		mill_image_files_release(ret);
 		return r;

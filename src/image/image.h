@@ -66,11 +66,10 @@ struct mill_image_source {
 	const char *name;	   /* of the component or environment; also the repository's */
 	const char *kind;	   /* "component" or "environment" */
 	const char *title, *version, *license, *homepage; /* for labels; each may be NULL */
-	/* [{"key": of mill_images_store(), "recipe": {...}}] in the order of layers: tool chains, tools, the entry itself. */
+	/* [{"key": of mill_images_store(), "recipe": {...}}]: tool chains, tools, the entry itself.  Their order does not matter. */
 	const json_t *recipes;
 	const char *dir;	   /* the component's folder */
-	const char *hooks_dir;	   /* components/_hooks; NULL: none */
-	const char *context_dir;   /* a folder that becomes MILL_IMAGE_COMPONENTS/jupyterhub/context; NULL: none */
+	const char *hooks_dir;	   /* components/_hooks; NULL: none.  An environment gets jupyterhub/context beside it, too */
 	const char *entry_program; /* our static entry program; NULL: the image has none, and `entry_point` must be given */
 	const char *const *entry_point; /* NULL-terminated; NULL: MILL_IMAGE_ENTRY */
 };

@@ -71,6 +71,31 @@ char *mill_images_path(const struct mill_images *im, const char *below)
 	return mill_path_join(im->root, below);
 }
 
+static const char *key_of(const json_t *item)
+{
+	return mill_json_get_string(item, "key", "");
+}
+
+static bool comes_later(const struct mill_image_source *s, const json_t *a, const json_t *b)
+{
+	bool own_a = mill_streq(mill_json_get_string(json_object_get(a, "recipe"), "name", ""), s->name);
+	bool own_b = mill_streq(mill_json_get_string(json_object_get(b, "recipe"), "name", ""), s->name);
+	return own_a != own_b ? own_a : strcmp(key_of(a), key_of(b)) > 0;
+}
+
+/* A planner finds them in the order of all that its flavour installs; an image must not depend on that. */
+json_t *mill_image_recipes(const struct mill_image_source *s)
+{
+	json_t *sorted = json_array(), *item;
+	size_t i, at;
+	json_array_foreach((json_t *)s->recipes, i, item) {
+		for (at = json_array_size(sorted); at > 0 && comes_later(s, json_array_get(sorted, at - 1), item); at--)
+			;
+		json_array_insert(sorted, at, item);
+	}
+	return sorted;
+}
+
 /* ---- the tag ---- */
 static int hash_entry_program(struct mill_hash *h, const struct mill_image_source *s, struct mill_error *err)
 {
@@ -98,15 +123,16 @@ int mill_image_tag(struct mill_images *im, const struct mill_image_source *s, ch
 {
 	struct mill_hash *h = mill_hash_new(MILL_SHA256);
 	char hex[MILL_SHA256_HEX];
-	const json_t *item;
+	_cleanup_json_ json_t *recipes = mill_image_recipes(s);
+	json_t *item;
 	size_t i;
 	mill_hash_field(h, MILL_IMAGE_LAYOUT_VERSION);
 	mill_hash_field(h, MILL_IMAGE_BASE_VERSION);
 	mill_hash_field(h, im->base_key);
 	mill_hash_field(h, s->kind);
 	mill_hash_field(h, s->name);
-	json_array_foreach((json_t *)s->recipes, i, item)
-		mill_hash_field(h, mill_json_get_string(item, "key", ""));
+	json_array_foreach(recipes, i, item)
+		mill_hash_field(h, key_of(item));
 	int r = hash_own_files(h, s, err);
 	if (r == 0)
 		r = hash_entry_program(h, s, err);

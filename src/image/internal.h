@@ -20,6 +20,8 @@ struct mill_images {
 	json_t *base;	   /* its recipe */
 };
 
+/* The source's recipes in the order of layers: by key, its own entry last; a new reference. */
+json_t *mill_image_recipes(const struct mill_image_source *s);
 char *mill_images_path(const struct mill_images *im, const char *below); /* owned */
 
 /* ---- files.c: the component's own files, as they are in the last layer ---- */

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "runtime/native/recipe.h"
 #include "runtime/native/toolchain.h"
+#include "spec/render.h"
 
 #define ENTRY_PROGRAM "data-mill-entry"
 
@@ -53,7 +54,6 @@ static int add_toolchains(struct mill_images *im, const struct mill_component *c
 	return 0;
 }
 
-/* Hooks of every component may run in them; a layer that all images share costs its place once. */
 static int add_tools(struct mill_images *im, const struct mill_layout *l, json_t *list, struct mill_error *err)
 {
 	_cleanup_free_ char *dir = mill_path_join(l->resources, "components/_tools");
@@ -73,7 +73,7 @@ int mill_image_source_make(struct mill_images *im, const struct mill_layout *l, 
 	struct mill_image_made m = {.recipes = json_array()};
 	json_t *own = mill_component_recipe(c);
 	int r = add_toolchains(im, c, m.recipes, err);
-	if (r == 0 && !c->is_environment)
+	if (r == 0 && mill_render_uses_tools(c))
 		r = add_tools(im, l, m.recipes, err);
 	if (own && r == 0)
 		r = add_recipe(im, m.recipes, MILL_TAKE(own), err);
@@ -84,12 +84,11 @@ int mill_image_source_make(struct mill_images *im, const struct mill_layout *l, 
 		mill_image_source_release(&m);
 		return mill_error_wrap(err, "image %s", c->name);
 	}
-	m.hooks_dir = c->is_environment ? NULL : mill_path_join(l->resources, "components/_hooks");
-	m.context_dir = c->is_environment ? mill_path_join(l->resources, "components/jupyterhub/context") : NULL;
+	m.hooks_dir = mill_path_join(l->resources, "components/_hooks");
 	m.source = (struct mill_image_source){.name = c->name, .kind = c->is_environment ? "environment" : "component",
 					      .title = c->title, .version = c->version, .license = c->license, .homepage = c->homepage,
 					      .recipes = m.recipes, .dir = c->dir, .hooks_dir = m.hooks_dir,
-					      .context_dir = m.context_dir, .entry_program = m.entry_program};
+					      .entry_program = m.entry_program};
 	*ret = m;
 	return 0;
 }
@@ -98,7 +97,6 @@ void mill_image_source_release(struct mill_image_made *m)
 {
 	json_decref(m->recipes);
 	free(m->hooks_dir);
-	free(m->context_dir);
 	free(m->entry_program);
 	*m = (struct mill_image_made){0};
 }

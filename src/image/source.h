@@ -18,7 +18,7 @@
 struct mill_image_made {
 	struct mill_image_source source; /* borrows from the component and from what follows */
 	json_t *recipes;
-	char *hooks_dir, *context_dir, *entry_program;
+	char *hooks_dir, *entry_program;
 };
 
 /*

@@ -11,6 +11,7 @@
 
 /* Nobody compares times in an image, and ZIP knows none before 1980. */
 #define EVERY_TIME 946684800 /* 2000-01-01 */
+#define IN_LAYER(path) (&(path)[1]) /* without the slash at its beginning */
 #define LOCK_POLL_MS 300
 #define RECORD_MAX 65536
 
@@ -190,7 +191,7 @@ int mill_image_layer_base(struct mill_images *im, int cancel_fd, struct mill_ima
 int mill_image_layer_entry(struct mill_images *im, const char *key, int cancel_fd, struct mill_image_layer *ret,
 			   struct mill_error *err)
 {
-	_cleanup_free_ char *prefix = mill_xasprintf("%s/%s", MILL_IMAGE_STORE + 1, key);
+	_cleanup_free_ char *prefix = mill_xasprintf("%s/%s", IN_LAYER(MILL_IMAGE_STORE), key);
 	_cleanup_free_ char *root = mill_store_entry_at(im->store, key);
 	_cleanup_close_ int lock = -1;
 	int r = mill_image_lock(im, key, false, cancel_fd, &lock, err);
@@ -224,17 +225,17 @@ static int fill_own(struct writer *w, void *arg, struct mill_error *err)
 	if (o->s->entry_program) {
 		if (stat(o->s->entry_program, &st) < 0)
 			return mill_fail_errno(err, errno, "%s", o->s->entry_program);
-		r = add_file(w, MILL_IMAGE_ENTRY + 1, o->s->entry_program, 0555, (uint64_t)st.st_size, err);
+		r = add_file(w, IN_LAYER(MILL_IMAGE_ENTRY), o->s->entry_program, 0555, (uint64_t)st.st_size, err);
 	}
 	for (size_t i = 0; i < o->files->n && r == 0; i++) {
 		const struct mill_image_file *f = &o->files->items[i];
-		_cleanup_free_ char *path = mill_xasprintf("%s/%s", MILL_IMAGE_COMPONENTS + 1, f->path);
+		_cleanup_free_ char *path = mill_xasprintf("%s/%s", IN_LAYER(MILL_IMAGE_COMPONENTS), f->path);
 		r = add_file(w, path, f->source, f->mode, f->size, err);
 	}
 	if (r == 0)
-		r = add_parents(w, MILL_IMAGE_SBOM + 1, err);
+		r = add_parents(w, IN_LAYER(MILL_IMAGE_SBOM), err);
 	return r < 0 ? r
-		     : add(w, &(struct mill_net_layer_item){.path = MILL_IMAGE_SBOM + 1, .type = 'f', .mode = 0444,
+		     : add(w, &(struct mill_net_layer_item){.path = IN_LAYER(MILL_IMAGE_SBOM), .type = 'f', .mode = 0444,
 							    .size = strlen(o->sbom), .data = o->sbom},
 			   err);
 }

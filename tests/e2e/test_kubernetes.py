@@ -1,0 +1,106 @@
+"""A platform on a real cluster: tiny components, the generic chart, images built here."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import conftest
+import pytest
+from kube import KubeTiny, cluster, kube, registry  # noqa: F401 (fixtures)
+from tiny import SMOKE
+
+DATA = {"resources": {"memory": "16Mi", "memory_min": "8Mi", "disk": "1Gi"}}
+
+
+def three(t, **blocks):
+    """a keeps data and has a secret; b needs a; d stands alone."""
+    t.component(
+        "a", service=DATA | {"environment": {"SECRET": "${secret.password}", "COLOUR": "${setting.colour}"}},
+        secrets={"password": {"length": 24}}, settings={"colour": {"type": "string", "default": "red", "help": "what it shows"}}, smoke="smoke.py",
+        kubernetes={"secret": {"word": "${secret.password}"}},
+    )
+    t.component("b", requires=["a"])
+    t.component("d")
+    t.flavour("a, b, d", **blocks)
+
+
+def test_the_whole_life(kube, tmp_path):
+    """One platform from nothing to nothing: every promise that needs a running one."""
+    t, before = kube, kube.cluster.names()
+    three(t)
+    t.up()
+    assert {i: s["state"] for i, s in t.status().items()} == {"a.server": "ready", "b.server": "ready", "d.server": "ready"}
+    assert "nothing to do" in t("plan", "-h", "-f", "default", "--detailed-exitcode").out
+
+    # where the original's users look
+    secret = t.cluster.json("-n", t.namespace, "get", "secret", "a")
+    assert list(secret["data"]) == ["word"]
+    password = t.here("credentials", "a", "--json").json[0]["secrets"]["password"]
+
+    # nothing but Secrets holds a secret: neither helm's values nor a pod's specification
+    for release in ("a", "b", "d"):
+        assert password not in t.cluster.helm("-n", t.namespace, "get", "all", release)
+    assert password not in t.cluster.kubectl("-n", t.namespace, "get", "pods,statefulsets,deployments,configmaps", "-o", "yaml")
+    for path in (t.home / "mill").rglob("*"):
+        if path.is_file() and "/secrets/" not in str(path):
+            assert password not in path.read_text(errors="replace"), path
+
+    # the same smoke test, in the cluster
+    assert t.here("test", "a", "--json").json["components"][0]["result"] == "ok"
+    assert "listening on" in t.here("logs", "a").out
+    inside = t.here("exec", "--", "/usr/bin/python3", "-c", "import urllib.request as u; print(u.urlopen('http://a:%d/').read().decode())" % t.ports["a"])
+    assert inside.out.strip() == "ok"
+
+    # a colleague with a fresh clone and the same cluster sees the same
+    other = Path(tmp_path) / "other"
+    shutil.copytree(t.project, other)
+    fresh = conftest.Mill(tmp_path / "home", cwd=other)
+    fresh.env |= {k: t.env[k] for k in ("PATH", "DATA_MILL_IMAGE_STORE")}
+    assert "nothing to do" in fresh("plan", "-h", "-f", "default", "--detailed-exitcode").out
+    assert fresh("credentials", "a", "--json", "-h", "-f", "default").json[0]["secrets"]["password"] == password
+
+    # one setting: only what it touches gets new pods
+    pods = t.pods()
+    three(t, a={"colour": "blue"})
+    plan = t("plan", "-h", "-f", "default", "--json", "-q").json
+    assert [(x["action"], x["component"]) for x in plan["actions"]] == [("restart", "a")]
+    t.up()
+    after = t.pods()
+    assert after["a"] != pods["a"] and after["b"] == pods["b"] and after["d"] == pods["d"]
+
+    # an upgrade that fails is put back, and says why with the last lines of what failed
+    t.component("d", mode="exit")
+    t.flavour("a, b, d", a={"colour": "blue"})
+    failed = t.up(check=False)
+    assert failed.code == 1 and "rolled back to revision 1" in failed.err and "boom: giving up" in failed.err, failed
+    conftest.wait_for(lambda: t.status()["d.server"]["state"] == "ready", 90, "d as it was before")
+    assert t.pods()["a"] == after["a"]
+    t.component("d")
+    t.up()
+
+    # down keeps data
+    t.here("exec", "--", "/bin/true")
+    starts = t.cluster.kubectl("-n", t.namespace, "exec", "a-0", "--", "/usr/bin/cat", "/data-mill/data/starts")
+    t.here("down")
+    assert {s["state"] for s in t.status().values()} == {"stopped"}
+    assert not t.pods()
+    t.up()
+    assert t.cluster.kubectl("-n", t.namespace, "exec", "a-0", "--", "/usr/bin/cat", "/data-mill/data/starts").startswith(starts)
+
+    # one component goes, its data stays; then everything
+    refused = t.here("uninstall", "a", check=False)
+    assert refused.code == 1 and "is used by b" in refused.err
+    t.here("uninstall", "d")
+    assert "d" not in t.pods() and "d" not in t.cluster.helm("-n", t.namespace, "list", "-q").split()
+    t.here("destroy", "--yes", "--delete-data")
+    gone = conftest.wait_for(lambda: not (t.cluster.names() - before - volumes(t, before)) or None, 60, "everything gone")
+    assert gone
+    assert not t.platforms()
+
+
+def volumes(t, before):
+    """Volumes of a pool are the cluster's, not ours."""
+    return {n for n in t.cluster.names() - before if n.startswith("PersistentVolume ")}

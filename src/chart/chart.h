@@ -18,6 +18,7 @@
  *		mill_chart_argv_pull(&helm, rel.chart, folder, &argv);         -> run it, then find again
  *	}
  *	mill_chart_values_write(&rel, path, err);                           0600
+ *	mill_chart_secret_values_write(&rel, resolve, arg, path2, err);     0600, only where a chart leaves no other way
  *	mill_chart_argv_upgrade(&helm, &rel, package, path, &argv);         -> run it
  *	mill_chart_objects_text(&rel, &where, &text, err);                  -> kubectl's standard input
  *	mill_chart_release_free(&rel);
@@ -52,6 +53,8 @@ struct mill_chart_release {
 	char *own_namespace;  /* NULL: the platform's */
 	json_t *values;       /* object; NULL where there is no chart to hand it to */
 	json_t *secrets;      /* [{"name": .., "keys": {key: value}}]; values as in a spec: may name secrets */
+	json_t *secret_values; /* {place: value}: for charts that know no existing Secret; never in `values` */
+	char *secret_values_path; /* where mill_chart_secret_values_write() put them; NULL: nowhere */
 	json_t *objects;      /* [object], ConfigMaps first */
 	struct mill_chart_ready_item *ready;
 	size_t n_ready;
@@ -103,6 +106,12 @@ int mill_chart_objects_text(const struct mill_chart_release *rel, const struct m
 			    struct mill_error *err);
 /* Values as JSON, which Helm reads as the YAML that it is. */
 void mill_chart_values_text(const struct mill_chart_release *rel, struct mill_strbuf *out);
+/*
+ * A second values file, 0600, of what is in `secret_values`; the argv of template and upgrade then name it, too.  Nothing is
+ * written when there is none.  The caller removes the file when helm has ended.
+ */
+int mill_chart_secret_values_write(struct mill_chart_release *rel, mill_chart_resolve_fn *resolve, void *arg, const char *path,
+				   struct mill_error *err);
 int mill_chart_values_write(const struct mill_chart_release *rel, const char *path, struct mill_error *err);
 
 /* ---- places in values (paths.c) ---- */

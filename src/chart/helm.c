@@ -49,6 +49,7 @@ void mill_chart_argv_template(const struct mill_chart_helm *h, const struct mill
 	words(argv, (const char *const[]){h->helm, "template", rel->name, package, NULL});
 	option(argv, "--namespace", namespace_of(h, rel));
 	option(argv, "--values", values);
+	option(argv, "--values", rel->secret_values_path);
 	mill_strv_add(argv, h->skip_crds ? "--skip-crds" : "--include-crds");
 }
 
@@ -58,6 +59,7 @@ void mill_chart_argv_upgrade(const struct mill_chart_helm *h, const struct mill_
 	words(argv, (const char *const[]){h->helm, "upgrade", rel->name, package, "--install", NULL});
 	option(argv, "--namespace", namespace_of(h, rel));
 	option(argv, "--values", values);
+	option(argv, "--values", rel->secret_values_path);
 	/* What an earlier release was given is not mixed in: values are what the flavour says now. */
 	words(argv, (const char *const[]){"--reset-values", "--history-max", "5", NULL});
 	mill_strv_addf(argv, "--timeout=%us", h->timeout_s ? h->timeout_s : 600);

@@ -112,6 +112,40 @@ int mill_chart_secrets_text(const struct mill_chart_release *rel, const struct m
 	return out->overflow ? mill_fail(err, EFBIG, "Secrets of more than %zu bytes", out->max) : 0;
 }
 
+/* One object a place, merged as trees: only here, and gone when the file is written. */
+int mill_chart_secret_values_write(struct mill_chart_release *rel, mill_chart_resolve_fn *resolve, void *arg, const char *path,
+				   struct mill_error *err)
+{
+	_cleanup_json_ json_t *tree = json_object();
+	struct mill_strbuf file = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
+	const char *place;
+	json_t *value;
+	int r = 0;
+
+	if (!json_object_size(rel->secret_values))
+		return 0;
+	json_object_foreach(rel->secret_values, place, value) {
+		struct mill_strbuf text = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
+
+		r = resolve(arg, value, &text, err);
+		if (r == 0)
+			r = mill_chart_set(tree, place, json_string(text.data), err);
+		mill_chart_text_wipe(&text);
+		if (r < 0)
+			break;
+	}
+	if (r == 0) {
+		mill_json_file_text(tree, &file);
+		r = mill_write_file(path, file.data, file.len, 0600, 0, err);
+	}
+	mill_chart_text_wipe(&file);
+	if (r == 0) {
+		free(rel->secret_values_path);
+		rel->secret_values_path = mill_xstrdup(path);
+	}
+	return r;
+}
+
 void mill_chart_values_text(const struct mill_chart_release *rel, struct mill_strbuf *out)
 {
 	mill_json_file_text(rel->values, out);

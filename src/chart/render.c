@@ -232,9 +232,9 @@ static void fingerprint(struct mill_chart_release *rel)
 
 	for (size_t i = 0; i < k->n_kustomize; i++)
 		json_array_append_new(roots, json_string(k->kustomize[i]));
-	all = json_pack("{s:[s, s, s, s, s, s], s:O, s:O?, s:O, s:O}", "chart", some(k->repository), some(k->name), some(k->version),
+	all = json_pack("{s:[s, s, s, s, s, s], s:O, s:O?, s:O, s:O, s:O}", "chart", some(k->repository), some(k->name), some(k->version),
 			some(k->digest), rel->name, some(rel->own_namespace), "roots", roots, "values", rel->values, "secrets",
-			rel->secrets, "objects", rel->objects);
+			rel->secrets, "secret_values", rel->secret_values, "objects", rel->objects);
 	mill_fingerprint_json(all, rel->fingerprint);
 }
 
@@ -261,6 +261,7 @@ int mill_chart_render(struct mill_render *r, struct mill_rendered *c, const stru
 	name_it(&j);
 	render_values(&j, o ? o : &none);
 	render_secrets(&j);
+	ret->secret_values = mill_scope_entries(&j.scope, chart->secret_values, chart->n_secret_values);
 	render_objects(&j);
 	render_ready(&j);
 	if (j.scope.failed)
@@ -275,6 +276,8 @@ void mill_chart_release_free(struct mill_chart_release *rel)
 	free(rel->own_namespace);
 	json_decref(rel->values);
 	json_decref(rel->secrets);
+	json_decref(rel->secret_values);
+	free(rel->secret_values_path);
 	json_decref(rel->objects);
 	for (size_t i = 0; i < rel->n_ready; i++) {
 		free(rel->ready[i].what);

@@ -69,8 +69,12 @@ static json_t *release_json(const struct mill_chart_release *rel)
 {
 	const struct mill_chart *k = rel->chart;
 	json_t *o = chart_json(rel->component, k), *ready = json_array(), *secrets = json_object(), *needs = json_array();
-	json_t *secret, *roots = json_array();
+	json_t *secret, *roots = json_array(), *places = json_array();
+	const char *place;
 	size_t i;
+
+	json_object_foreach(rel->secret_values, place, secret)
+		json_array_append_new(places, json_string(place));
 
 	for (i = 0; i < rel->n_ready; i++)
 		json_array_append_new(ready, json_pack("{s:s, s:s?}", "what", rel->ready[i].what, "condition", rel->ready[i].condition));
@@ -89,6 +93,7 @@ static json_t *release_json(const struct mill_chart_release *rel)
 	json_object_set_new(o, "release", json_string(rel->name));
 	json_object_set_new(o, "namespace", rel->own_namespace ? json_string(rel->own_namespace) : json_null());
 	json_object_set_new(o, "secrets", secrets);
+	json_object_set_new(o, "secret_values", places);
 	json_object_set_new(o, "needs", needs);
 	json_object_set_new(o, "kustomize", roots);
 	json_object_set_new(o, "ready", ready);

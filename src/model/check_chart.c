@@ -173,6 +173,8 @@ void mill_manifest_check_chart_templates(const struct mill_scope *s)
 			check(s, MILL_PLACE_CHART, &k->config_maps[n].name, NULL);
 		for (size_t n = 0; n < k->n_ready; n++)
 			check(s, MILL_PLACE_CHART, &k->ready[n].what, &k->ready[n].when);
+		for (size_t n = 0; n < k->n_secret_values; n++)
+			check(s, MILL_PLACE_SECRET, &k->secret_values[n].value, &k->secret_values[n].when);
 		for (size_t n = 0; n < k->n_secrets; n++) {
 			check(s, MILL_PLACE_CHART, &k->secrets[n].name, NULL);
 			for (size_t e = 0; e < k->secrets[n].n_keys; e++)

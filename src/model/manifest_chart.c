@@ -134,6 +134,7 @@ static void read_chart(struct mill_reader *r, const struct mill_component *c, co
 	read_files(r, mill_node_get(node, "values"), &k->values, &k->n_values);
 	read_files(r, mill_node_get(node, "objects"), &k->objects, &k->n_objects);
 	read_secrets(r, mill_read_map(node, "secrets"), k);
+	mill_read_entries(r, mill_read_map(node, "secret_values"), &k->secret_values, &k->n_secret_values);
 	read_services(r, mill_read_map(node, "services"), k);
 	read_config_maps(r, mill_read_list(node, "config_maps"), k);
 	read_paths(r, mill_read_map(node, "paths"), k);

@@ -182,6 +182,8 @@ struct mill_chart {
 	struct mill_chart_file *values; size_t n_values;
 	struct mill_chart_file *objects; size_t n_objects;
 	struct mill_chart_secret *secrets; size_t n_secrets;
+	/* place in the values: a secret for which the chart knows no existing Secret; Helm stores it in its own */
+	struct mill_entry *secret_values; size_t n_secret_values;
 	struct mill_chart_config_map *config_maps; size_t n_config_maps;
 	struct mill_chart_ready *ready; size_t n_ready;
 	struct mill_chart_service *services; size_t n_services;

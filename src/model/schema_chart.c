@@ -97,6 +97,7 @@ static const struct mill_schema place = {.type = MILL_T_TEXT, .what = "a place i
 static const struct mill_schema place_list = {.type = MILL_T_LIST, .item = &place, .max = 32};
 static const struct mill_schema places = {.type = MILL_T_UNION, .what = "a place in the values, or a list of such",
 	.scalar = &place, .list = &place_list};
+static const struct mill_schema secret_values = {.type = MILL_T_MAP, .key = &place, .item = &mill_s_conditional, .max = 16};
 static const struct mill_schema_key path_keys[] = {
 	{"storage_class", &places, 0, "StorageClass of its volumes"},
 	{"storage", &places, 0, "size of its volumes"},
@@ -148,6 +149,7 @@ static const struct mill_schema_key chart_keys[] = {
 	{"objects", &file_list, 0, "objects of ours beside the chart, one a file"},
 	{"config_maps", &config_maps, 0, "files of a component's folder, such as dashboards"},
 	{"secrets", &secrets, 0, "name: {key: value}: Secrets that exist before the chart"},
+	{"secret_values", &secret_values, 0, "place in the values: a secret, only where the chart knows no existing Secret for it"},
 	{"services", &services, 0, "service of the manifest: the Service that the chart makes for it"},
 	{"paths", &paths, 0, "where in the values a platform's own choices belong"},
 	{"ready", &ready, 0, "what is waited for"},

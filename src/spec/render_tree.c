@@ -21,6 +21,14 @@ static void report(struct writer *w, const struct mill_node *n, const char *mess
 	w->s->failed = true;
 }
 
+/* A decimal integer as JSON writes it; NULL, as of a secret's value, is none. */
+static bool is_number(const char *s)
+{
+	size_t n = s ? strlen(s) : 0;
+
+	return n && n < 16 && strspn(s, "0123456789") == n && (s[0] != '0' || n == 1);
+}
+
 static json_t *scalar(struct writer *w, const struct mill_node *n, enum mill_found_kind *kind)
 {
 	struct mill_template t;
@@ -35,6 +43,8 @@ static json_t *scalar(struct writer *w, const struct mill_node *n, enum mill_fou
 	    (t.parts[0].filter == MILL_FILTER_NONE || t.parts[0].filter == MILL_FILTER_JSON)) {
 		json_t *found = mill_scope_lookup(w->s, &t.parts[0], kind);
 
+		if (*kind == MILL_FOUND_TEXT && t.parts[0].filter == MILL_FILTER_JSON && is_number(json_string_value(found)))
+			*kind = MILL_FOUND_SCALAR; /* what another component provides is text; `| json` asks for what it says */
 		return found ? found : json_string("");
 	}
 	return mill_scope_render(w->s, &t);

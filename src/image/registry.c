@@ -214,7 +214,7 @@ int mill_image_exists(const struct mill_image_registry *r, const char *name, con
 
 struct copying {
 	const char *from;			  /* as skopeo names it */
-	const struct mill_image_registry *source; /* NULL: a folder, or upstream */
+	const struct mill_image_registry *source; /* NULL: a folder */
 	const struct mill_image_registry *to;
 	const char *reference;
 	bool whole; /* all architectures, digests as they are */
@@ -267,8 +267,9 @@ int mill_image_copy(const struct mill_image_registry *source, const char *from, 
 		    const char *to_reference, const struct mill_image_options *o, struct mill_error *err)
 {
 	_cleanup_free_ char *named = mill_xasprintf("docker://%s", from);
+	const struct mill_image_registry upstream = {.host = from}; /* what stands before the first slash */
 	struct mill_image_tell tell = {.o = o, .name = from, .to = 1};
-	return copy(&(struct copying){.from = named, .source = source, .to = to, .reference = to_reference, .whole = true}, &tell, err);
+	return copy(&(struct copying){.from = named, .source = source ? source : &upstream, .to = to, .reference = to_reference, .whole = true}, &tell, err);
 }
 
 /* "host/path:tag", "host/path@sha256:hex", and Docker's short forms without a host ("busybox:1", "minio/minio"). */

@@ -107,23 +107,19 @@ static void on_progress(void *arg, const struct mill_install_progress *p)
 	mill_view_status(r->view, p->text ? p->text : mill_install_phase_name(p->phase), p->fraction);
 }
 
-int mill_component_relock(struct mill_context *ctx, const struct mill_component *c, bool measure, struct mill_error *err)
+/* Takes the recipe over; its locks are below dir. */
+static int relock_recipe(struct mill_context *ctx, const char *name, const char *dir, json_t *json, bool measure, struct mill_error *err)
 {
 	struct mill_store *store = NULL;
-	_cleanup_json_ json_t *json = mill_component_recipe(c);
-	_cleanup_free_ char *locks = mill_path_join(c->dir, "locks");
+	_cleanup_json_ json_t *owned = json;
+	_cleanup_free_ char *locks = mill_path_join(dir, "locks");
 	struct mill_install_options o = MILL_INSTALL_OPTIONS_INIT;
 	struct mill_recipe *recipe = NULL;
 	struct relock state;
-	int r;
+	int r = mill_context_store(ctx, &store, err);
 
-	if (!json) {
-		mill_note(ctx->ui, "%s: installs nothing, there is nothing to lock", c->name);
-		return 0;
-	}
-	r = mill_context_store(ctx, &store, err);
 	if (r == 0)
-		r = mill_recipe_from_json(json, &recipe, err);
+		r = mill_recipe_from_json(owned, &recipe, err);
 	if (r < 0) {
 		mill_store_close(store);
 		return r;
@@ -133,7 +129,7 @@ int mill_component_relock(struct mill_context *ctx, const struct mill_component 
 	o.jobs = mill_opt_count(ctx->inv, "jobs", 0);
 	o.on_progress = on_progress;
 	o.arg = &state;
-	mill_note(ctx->ui, "%s: locking ...", c->name);
+	mill_note(ctx->ui, "%s: locking ...", name);
 	r = mill_relock(store, recipe, &o, measure, err);
 	mill_view_free(state.view);
 	mill_recipe_free(recipe);
@@ -141,26 +137,58 @@ int mill_component_relock(struct mill_context *ctx, const struct mill_component 
 	if (r < 0)
 		return r;
 	if (mill_is_dir(locks))
-		mill_note(ctx->ui, "%s: locked in %s", c->name, locks);
+		mill_note(ctx->ui, "%s: locked in %s", name, locks);
 	else
-		mill_note(ctx->ui, "%s: the checksums in its manifest are right", c->name);
+		mill_note(ctx->ui, "%s: the checksums in its manifest are right", name);
 	return 0;
+}
+
+int mill_component_relock(struct mill_context *ctx, const struct mill_component *c, bool measure, struct mill_error *err)
+{
+	json_t *json = mill_component_recipe(c);
+
+	if (!json) {
+		mill_note(ctx->ui, "%s: installs nothing, there is nothing to lock", c->name);
+		return 0;
+	}
+	return relock_recipe(ctx, c->name, c->dir, json, measure, err);
+}
+
+/* components/_tools, components/_image_base: recipes that are no component's. */
+static int relock_shared(struct mill_context *ctx, const char *name, bool measure, struct mill_error *err)
+{
+	_cleanup_free_ char *below = mill_path_join("components", name), *dir = mill_path_join(ctx->layout.resources, below);
+	json_t *json = NULL;
+	int r = mill_recipe_load(dir, &json, err);
+
+	return r < 0 ? r : relock_recipe(ctx, name, dir, json, measure, err);
+}
+
+/* A folder whose name begins with _ and that has a recipe. */
+static bool is_shared(const struct mill_context *ctx, const char *name)
+{
+	_cleanup_free_ char *path = mill_xasprintf("%s/components/%s/recipe.json", ctx->layout.resources, name);
+
+	return name[0] == '_' && !strchr(name, '/') && mill_is_file(path);
 }
 
 static int run_relock(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_context_ struct mill_context ctx = MILL_CONTEXT_INIT(inv);
 	_cleanup_strv_ struct mill_strv names = {0};
+	bool measure = mill_opt_on(inv, "measure");
 	int r = mill_interrupt_fd(err) < 0 ? -err->code : mill_component_load_all(&ctx, err);
 
 	if (r < 0)
 		return r;
 	mill_context_names(&ctx, &names);
 	for (size_t i = 0; i < names.n; i++)
-		if (!mill_component_named(&ctx, names.items[i], err))
+		if (!is_shared(&ctx, names.items[i]) && !mill_component_named(&ctx, names.items[i], err))
 			return -EINVAL;
 	for (size_t i = 0; i < names.n && r == 0; i++)
-		r = mill_component_relock(&ctx, mill_model_find(ctx.model, names.items[i]), mill_opt_on(inv, "measure"), err);
+		r = is_shared(&ctx, names.items[i])
+			    ? relock_shared(&ctx, names.items[i], measure, err)
+			    : mill_component_relock(&ctx, mill_model_find(ctx.model, names.items[i]), measure, err);
 	return mill_context_end(&ctx, r, err);
 }
 

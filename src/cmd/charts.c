@@ -202,16 +202,20 @@ static const struct mill_command values = {
 	.name = "values", .summary = "what a flavour's charts are given: values, objects, names of Secrets", .usage = "[FLAVOUR]",
 	.options = values_options, .word = MILL_WORD_FLAVOUR, .max_args = 1, .run = run_values,
 };
-static const struct mill_command *const subcommands[] = {&list, &values, NULL};
+static const struct mill_command *const subcommands[] = {
+	&list, &values, &mill_cmd_charts_lint, &mill_cmd_charts_package, &mill_cmd_charts_index, &mill_cmd_charts_serve, NULL};
 
 const struct mill_command mill_cmd_charts = {
 	.name = "charts",
 	.group = "Project",
-	.summary = "Helm charts: the upstream ones that components run by, and our own",
+	.summary = "Helm charts: upstream ones, and our own",
 	.usage = "",
 	.description = "On a cluster a component runs by our generic chart or by its upstream's own; docs/charts.md says which is "
 		       "which. Our own charts lie in helm-charts/ and can be served as a Helm repository.",
 	.examples = "data-mill charts list\n"
-		    "data-mill charts values -f explorative -r --output /tmp/values",
+		    "data-mill charts values -f explorative -r --output /tmp/values\n"
+		    "data-mill charts package --output dist/charts\n"
+		    "data-mill charts index dist/charts\n"
+		    "data-mill charts serve dist/charts",
 	.subcommands = subcommands,
 };

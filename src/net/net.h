@@ -14,7 +14,7 @@
  *	r = net->lake_open(&options, &lake, err);
  *
  * The functions are those of lake/lake.h, lake/sync.h, net/download.h,
- * net/unpack.h and net/layer.h, where they are described; the program never calls these directly.
+ * net/unpack.h, net/layer.h and net/serve.h, where they are described; the program never calls these directly.
  */
 #ifndef MILL_NET_NET_H
 #define MILL_NET_NET_H
@@ -22,10 +22,11 @@
 #include "lake/lake.h"
 #include "lake/sync.h"
 
-#define MILL_NET_API_VERSION 2
+#define MILL_NET_API_VERSION 3
 struct mill_net_download; /* net/download.h */
 struct mill_net_unpack;   /* net/unpack.h */
 struct mill_net_layer;    /* net/layer.h */
+struct mill_net_serve;    /* net/serve.h */
 struct mill_net_layer_item;
 struct mill_net_layer_result;
 
@@ -38,6 +39,8 @@ struct mill_net_api {
 	int (*layer_begin)(const char *path, struct mill_net_layer **ret, struct mill_error *err);
 	int (*layer_add)(struct mill_net_layer *l, const struct mill_net_layer_item *item, struct mill_error *err);
 	int (*layer_end)(struct mill_net_layer *l, struct mill_net_layer_result *ret, struct mill_error *err);
+
+	int (*serve)(const struct mill_net_serve *s, struct mill_error *err);
 
 	int (*lake_open)(const struct mill_lake_options *o, struct mill_lake **ret,
 			 struct mill_error *err);

@@ -3,6 +3,7 @@
 
 #include "net/download.h"
 #include "net/layer.h"
+#include "net/serve.h"
 #include "net/unpack.h"
 
 static const struct mill_net_api api = {
@@ -13,6 +14,7 @@ static const struct mill_net_api api = {
 	.layer_begin = mill_net_layer_begin,
 	.layer_add = mill_net_layer_add,
 	.layer_end = mill_net_layer_end,
+	.serve = mill_net_serve,
 	.lake_open = mill_lake_open,
 	.lake_close = mill_lake_close,
 	.buckets = mill_lake_buckets,

@@ -16,7 +16,7 @@ static const char *const categories[] = {"ingestion", "storage",     "versioning
 					 "monitoring", "exploration", "bi",         "tracking", "serving",
 					 "pipelines",  "support",     "environment", NULL};
 static const char *const statuses[] = {"maintained", "frozen", "dead", NULL};
-static const char *const alphabets[] = {"alnum", "hex", "base64url", NULL};
+static const char *const alphabets[] = {"alnum", "hex", "base64url", "certificate", NULL};
 static const char *const setting_types[] = {"string", "int",      "number", "bool", "size",
 					    "duration", "enum", "list",   NULL};
 static const char *const runtimes[] = {"native", "kubernetes", NULL};
@@ -105,7 +105,7 @@ static const struct mill_schema settings = {.type = MILL_T_MAP, .key = &mill_s_i
 static const struct mill_schema secret_length = {.type = MILL_T_INT, .what = "a number of characters", .min = 16, .max = 1024};
 static const struct mill_schema_key secret_keys[] = {
 	{"length", &secret_length, 0, "in characters; at least 128 bits in its alphabet"},
-	{"alphabet", &alphabet, 0, "alnum unless said"},
+	{"alphabet", &alphabet, 0, "alnum unless said; certificate: a private key and its certificate, PEM in one text"},
 	{0}};
 static const struct mill_schema secret = {.type = MILL_T_OBJECT, .keys = secret_keys};
 static const struct mill_schema secrets = {.type = MILL_T_MAP, .key = &mill_s_identifier, .item = &secret, .max = 64};

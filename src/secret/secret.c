@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "secret/certificate.h"
 
 #define SECRET_BITS_MIN 128
 #define SECRET_LENGTH_MAX 512
@@ -103,10 +104,12 @@ static int make_folders(const struct mill_platform *p, const char *component, st
 static int generate(unsigned length, const char *alphabet, char **ret, struct mill_error *err)
 {
 	size_t k = 0;
+	if (mill_streq(alphabet, MILL_SECRET_CERTIFICATE))
+		return mill_certificate_make("data-mill", ret, err);
 	while (k < MILL_ARRAY_LEN(alphabets) && strcmp(alphabets[k].name, alphabet) != 0)
 		k++;
 	if (k == MILL_ARRAY_LEN(alphabets))
-		return mill_fail(err, EINVAL, "\"%s\" is not an alphabet (alnum, hex, base64url)", alphabet);
+		return mill_fail(err, EINVAL, "\"%s\" is not an alphabet (alnum, hex, base64url, certificate)", alphabet);
 	if (length * alphabets[k].bits < SECRET_BITS_MIN || length > SECRET_LENGTH_MAX)
 		return mill_fail(err, EINVAL, "%u characters of %s: a secret has %u bits or more, and %u "
 				 "characters or fewer", length, alphabet, SECRET_BITS_MIN, SECRET_LENGTH_MAX);

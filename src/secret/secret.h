@@ -8,7 +8,9 @@
 
 #include "platform/platform.h"
 
-/* Makes it if absent (length characters of `alphabet`: alnum, hex, base64url); *ret_version is 1 for a new one. */
+#define MILL_SECRET_CERTIFICATE "certificate" /* in place of an alphabet: secret/certificate.h; the length is its own */
+
+/* Makes it if absent (length characters of `alphabet`: alnum, hex, base64url; or a certificate); *ret_version is 1 for a new one. */
 int mill_secret_ensure(struct mill_platform *p, const char *component, const char *name, unsigned length,
 		       const char *alphabet, unsigned *ret_version, struct mill_error *err);
 /* Version without making it; 0 when absent. */

@@ -2,6 +2,9 @@
 
 #include <ctype.h>
 
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
 #include "secret/secret.h"
 
 #include "base/json.h"
@@ -170,6 +173,47 @@ static void test_a_deleted_value_is_a_new_version(void **state)
 	assert_int_equal(version, 2);
 }
 
+/* A strict verifier takes it, as a server's and as a client's, with itself as the authority. */
+static int verifies(X509 *x, int purpose)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int ok;
+	X509_STORE_add_cert(store, x);
+	X509_STORE_set_flags(store, X509_V_FLAG_X509_STRICT | X509_V_FLAG_CHECK_SS_SIGNATURE);
+	X509_STORE_CTX_init(ctx, store, x, NULL);
+	X509_STORE_CTX_set_purpose(ctx, purpose);
+	ok = X509_verify_cert(ctx);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return ok;
+}
+
+static void test_certificate(void **state)
+{
+	struct fixture *f = *state;
+	unsigned version = 0;
+	assert_int_equal(mill_secret_ensure(f->p, "minio", "tls", 32, "certificate", &version, NULL), 0);
+	assert_int_equal(version, 1);
+	char *text = value_of(f->p, "tls");
+	BIO *in = BIO_new_mem_buf(text, -1);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, NULL, NULL);
+	X509 *x = PEM_read_bio_X509(in, NULL, NULL, NULL);
+	assert_non_null(key);
+	assert_non_null(x);
+	assert_int_equal(X509_check_private_key(x, key), 1);
+	assert_int_equal(verifies(x, X509_PURPOSE_SSL_SERVER), 1);
+	assert_int_equal(verifies(x, X509_PURPOSE_SSL_CLIENT), 1);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	BIO_free(in);
+	assert_int_equal(mill_secret_rotate(f->p, "minio", "tls", 32, "certificate", NULL), 0);
+	char *other = value_of(f->p, "tls");
+	assert_string_not_equal(text, other);
+	mill_secret_free(text);
+	mill_secret_free(other);
+}
+
 static void test_bad_names_and_files(void **state)
 {
 	static const char *const bad[] = {"", ".", "..", "../x", "a/b", "versions.json", "A"};
@@ -196,6 +240,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_letters_are_even, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupted_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_deleted_value_is_a_new_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_certificate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_names_and_files, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,9 +17,9 @@ os.environ.update(
     AWS_DEFAULT_REGION=s3["region"],
     DASK_SCHEDULER_ADDRESS=dask["scheduler"],
     DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION="True",
-    DASK_DISTRIBUTED__COMM__TLS__CA_FILE=dask["tls_ca"],
-    DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT=dask["tls_cert"],
-    DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY=dask["tls_key"],
+    DASK_DISTRIBUTED__COMM__TLS__CA_FILE=dask["tls"],
+    DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT=dask["tls"],
+    DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY=dask["tls"],
 )
 
 import dask.dataframe as dd  # noqa: E402
@@ -64,12 +64,12 @@ finally:
     lake.rm(bucket, recursive=True)
 
 strangers = {
-    "without a certificate": Security(tls_ca_file=dask["tls_ca"], tls_client_cert=None, tls_client_key=None, require_encryption=True),
+    "without a certificate": Security(tls_ca_file=dask["tls"], tls_client_cert=None, tls_client_key=None, require_encryption=True),
     "with a certificate of its own": Security.temporary(),
 }
 for who, security in strangers.items():
     if "own" in who:  # it trusts the server, so that it is the server that refuses
-        security.tls_ca_file = dask["tls_ca"]
+        security.tls_ca_file = dask["tls"]
     try:
         Client(dask["scheduler"], security=security, timeout=3).close()
         check(f"a client {who} is refused", False)

@@ -3,6 +3,7 @@
 import html
 import json
 import os
+import pathlib
 import re
 import sys
 
@@ -10,6 +11,8 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 
 with open(os.environ["HUB_SETTINGS"]) as file:
     S = json.load(file)
+PODS = bool(os.environ.get("HUB_PODS"))  # on a cluster each server is a pod
+HOME = "/home/jovyan"  # in a pod
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -26,13 +29,13 @@ def environments():
     """All that are known, each with why it cannot be picked (None: it can)."""
     for e in read("environments.json"):
         why = None if e["available"] else e["why"]
-        if not why and not os.path.exists(e["store"] + "/.complete"):
+        if not why and not PODS and not os.path.exists(e["store"] + "/.complete"):
             why = "not built yet"
         yield e, why
 
 
-class EnvironmentSpawner(SimpleLocalProcessSpawner):
-    """A server in the environment that its user picked."""
+class Picked:
+    """What both kinds of servers share: the form, and what the user picked in it."""
 
     def options_form(self, _):
         rows, checked = [], " checked"
@@ -61,46 +64,74 @@ class EnvironmentSpawner(SimpleLocalProcessSpawner):
                 return e
         raise ValueError(f"there is no environment {wanted}")
 
-    async def start(self):
+    def own_variables(self, home, context):
         chosen = self.environment_chosen
-        self.cmd = [chosen["store"] + "/bin/python", "-m", "jupyterhub.singleuser"]
-        self.notebook_dir = ""
-        os.makedirs(os.path.join(self.home_dir, "notebooks"), exist_ok=True)
-        return await super().start()
-
-    def get_env(self):
-        chosen, home = self.environment_chosen, self.home_dir
         overlay = f"{home}/.overlays/{chosen['name']}-{chosen['hash'][:12]}"
-        for kind in ("python", "R"):
-            os.makedirs(f"{overlay}/{kind}", exist_ok=True)
-        return (
-            super().get_env()
-            | read("variables.json")
-            | {
-                "HOME": home,
-                "PATH": chosen["path"],
-                "VIRTUAL_ENV": chosen["store"],
-                "PYTHONPATH": f"{overlay}/python:{S['component']}/context",
-                "PIP_TARGET": f"{overlay}/python",
-                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-                "R_LIBS_USER": f"{overlay}/R",
-                "JUPYTER_PREFER_ENV_PATH": "1",
-                "MILL_ENVIRONMENT": chosen["name"],
-                "MILL_ENVIRONMENT_HASH": chosen["hash"],
-                "LANG": "C.UTF-8",
-            }
-        )
+        return {
+            "HOME": home,
+            "PATH": chosen["path"],
+            "VIRTUAL_ENV": chosen["store"],
+            "PYTHONPATH": f"{overlay}/python:{context}",
+            "PIP_TARGET": f"{overlay}/python",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "R_LIBS_USER": f"{overlay}/R",
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "MILL_ENVIRONMENT": chosen["name"],
+            "MILL_ENVIRONMENT_HASH": chosen["hash"],
+            "LANG": "C.UTF-8",
+        }
+
+
+if PODS:
+    from kubespawner import KubeSpawner
+
+    class EnvironmentSpawner(Picked, KubeSpawner):
+        """A pod of the picked environment's image; pod_start.py is the first thing in it."""
+
+        def start(self):
+            chosen = self.environment_chosen
+            with open(S["component"] + "/pod_start.py") as file:
+                self.cmd = ["-c", file.read()]
+            self.image, self.image_pull_secrets = chosen["image"], [chosen["pull_secret"]] if chosen["pull_secret"] else []
+            self.extra_container_config = {"command": [chosen["store"] + "/bin/python"]}
+            return super().start()
+
+        def get_env(self):
+            return super().get_env() | self.own_variables(HOME, "/tmp/context") | {"MILL_CONTEXT": json.dumps(context())}
+
+    def context():
+        """The files of context/, which no environment's image has: a few kilobytes."""
+        top = pathlib.Path(S["component"]) / "context"
+        return {str(f.relative_to(top)): f.read_text() for f in top.rglob("*") if f.is_file() and f.suffix != ".pyc"}
+
+else:
+
+    class EnvironmentSpawner(Picked, SimpleLocalProcessSpawner):
+        """A process in the environment that its user picked."""
+
+        async def start(self):
+            chosen = self.environment_chosen
+            self.cmd = [chosen["store"] + "/bin/python", "-m", "jupyterhub.singleuser"]
+            self.notebook_dir = ""
+            os.makedirs(os.path.join(self.home_dir, "notebooks"), exist_ok=True)
+            return await super().start()
+
+        def get_env(self):
+            own = self.own_variables(self.home_dir, S["component"] + "/context")
+            for folder in (own["PIP_TARGET"], own["R_LIBS_USER"]):
+                os.makedirs(folder, exist_ok=True)
+            return super().get_env() | read("variables.json") | own
 
 
 c = get_config()  # noqa: F821
 c.JupyterHub.bind_url = S["proxy"]
 c.JupyterHub.hub_ip = S["bind"]
 c.JupyterHub.hub_port = S["hub_port"]
-c.JupyterHub.hub_connect_ip = S["bind"]
+c.JupyterHub.hub_connect_ip = S["hub_host"]
 c.JupyterHub.cookie_secret = bytes.fromhex(S["cookie"])
 c.JupyterHub.db_url = os.environ.get("HUB_DB") or f"sqlite:///{S['data']}/hub.sqlite"
 c.JupyterHub.upgrade_db = True
-c.JupyterHub.cleanup_servers = True
+c.JupyterHub.cleanup_servers = not PODS  # pods outlive a restart of the hub
 c.JupyterHub.cleanup_proxy = False
 c.JupyterHub.active_server_limit = S["max_servers"]
 c.JupyterHub.authenticate_prometheus = False
@@ -116,7 +147,32 @@ c.Authenticator.allow_all = True
 c.Authenticator.username_pattern = r"[a-z][a-z0-9_-]{0,30}"
 
 c.JupyterHub.spawner_class = EnvironmentSpawner
-c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(S["data"], "home", "{username}")
+if PODS:
+    ours = {"data-mill.io/platform": S["platform"], "data-mill.io/component": "jupyterhub", "data-mill.io/role": "notebook"}
+    c.KubeSpawner.extra_labels = c.KubeSpawner.storage_extra_labels = ours | {"app.kubernetes.io/part-of": "data-mill"}
+    c.KubeSpawner.uid = c.KubeSpawner.gid = c.KubeSpawner.fs_gid = 10001  # of our images
+    c.KubeSpawner.pod_security_context = {"runAsNonRoot": True, "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"}}
+    c.KubeSpawner.container_security_context = {"readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    c.KubeSpawner.storage_pvc_ensure = True
+    c.KubeSpawner.storage_capacity = S["home_size"]
+    c.KubeSpawner.mem_limit = int(S["notebook_memory"])
+    c.KubeSpawner.mem_guarantee = min(int(S["notebook_memory"]), 256 << 20)
+    c.KubeSpawner.cpu_guarantee = 0.05
+    c.KubeSpawner.extra_pod_config = {"enableServiceLinks": False}
+    c.KubeSpawner.volumes = [
+        {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}},
+        {"name": "tmp", "emptyDir": {}},
+        # what tells code where the platform's parts are: secrets among it, so none of it is in the pod's own description
+        {"name": "variables", "secret": {"secretName": S["secret"], "items": [{"key": "variables.json", "path": "variables.json"}], "defaultMode": 0o440}},
+    ]
+    c.KubeSpawner.volume_mounts = [
+        {"name": "home", "mountPath": HOME},
+        {"name": "tmp", "mountPath": "/tmp", "subPath": "tmp"},
+        {"name": "tmp", "mountPath": "/var/tmp", "subPath": "var-tmp"},
+        {"name": "variables", "mountPath": "/run/data-mill", "readOnly": True},
+    ]
+else:
+    c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(S["data"], "home", "{username}")
 c.Spawner.ip = S["bind"]
 c.Spawner.args = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # nobody is phoned
 c.Spawner.start_timeout = 120

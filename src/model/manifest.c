@@ -34,7 +34,8 @@ static void read_targets(const struct mill_node *root, struct mill_component *c)
 	if (!targets) {
 		c->native = mill_read_map(root, "native") || mill_read_map(root, "services") ||
 			    mill_node_get(root, "repo") || mill_read_list(root, "includes");
-		c->kubernetes = mill_read_map(root, "kubernetes") || mill_read_list(root, "includes");
+		c->kubernetes = mill_read_map(root, "kubernetes") || mill_read_list(root, "includes") ||
+				c->is_environment; /* its image is made of the same locks */
 		return;
 	}
 	MILL_SEQ_EACH (item, targets) {

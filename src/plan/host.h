@@ -61,6 +61,8 @@ struct mill_plan_host {
 	 * The tag of the image made of `source` (mill_render_image) and whether its registry has it; ret_tag 32 bytes.
 	 */
 	int (*image)(void *arg, const json_t *source, char *ret_tag, bool *ret_exists, struct mill_error *err);
+	const char *registry;      /* "127.0.0.1:5000": before /NAME:TAG, where pods pull from */
+	const char *pull_secret;   /* the Secret that they need for it; NULL: none */
 
 	/* ---- what runs: set by the runtime; id is "component.service" ---- */
 	void (*observe)(void *arg, const char *id, struct mill_observed *ret);

@@ -164,6 +164,21 @@ static char *environment_path(struct mill_render *r, const struct mill_component
 	return mill_strbuf_steal(&path);
 }
 
+/* In a cluster: what a pod of it is made from.  Only the flavour's have an image: `up` builds them. */
+static void add_image(struct mill_render *r, const struct mill_component *c, json_t *item, struct mill_error *why)
+{
+	struct mill_rendered *rc = mill_render_find(r, c->name);
+	_cleanup_json_ json_t *source = rc ? mill_render_image(r, rc) : NULL;
+	bool exists;
+	char tag[32];
+
+	if (!source)
+		mill_fail(why, ENOENT, "not in the flavour: add it, and it is built");
+	else if (r->host->image(r->host->arg, source, tag, &exists, why) == 0)
+		json_object_set_new(item, "image", json_sprintf("%s/%s:%s", r->host->registry, c->name, tag));
+	json_object_set_new(item, "pull_secret", json_string(r->host->pull_secret ? r->host->pull_secret : ""));
+}
+
 /*
  * Whether it is built is not said: that changes without a plan, and who reads this would be told so each time.
  * <store>/.complete is there once it is.
@@ -185,8 +200,11 @@ static json_t *environment_item(struct mill_render *r, const struct mill_compone
 	}
 	if (!why.code && c->gpu && !(r->host->has_gpu && r->host->has_gpu(r->host)))
 		mill_fail(&why, ENODEV, "it wants a GPU, and this machine shows none");
-	o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:b, s:I}", "name", c->name, "title", c->title, "summary", c->summary, "kernels",
-		      kernels, "gpu", (int)c->gpu, "available", (int)(why.code == 0), "size", (json_int_t)c->size_installed);
+	o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:I}", "name", c->name, "title", c->title, "summary", c->summary, "kernels",
+		      kernels, "gpu", (int)c->gpu, "size", (json_int_t)c->size_installed);
+	if (r->host->image && !why.code)
+		add_image(r, c, o, &why);
+	json_object_set_new(o, "available", json_boolean(why.code == 0));
 	json_object_set_new(o, "why", why.code ? json_string(why.message) : json_null());
 	json_object_set_new(o, "hash", json_string(key ? key : ""));
 	json_object_set_new(o, "store", json_string(store ? store : ""));

@@ -186,6 +186,8 @@ void mill_kube_host(struct mill_kube *k, struct mill_plan_host *h)
 	h->toolchain = toolchain;
 	h->tools_recipe = tools_recipe;
 	h->image = image;
+	h->registry = k->registry;
+	h->pull_secret = k->pull_secret;
 	h->observe = observe;
 	h->port = port;
 	h->port_holder = NULL;

@@ -8,7 +8,7 @@
 
 #define PING_MS 15000
 
-static int find_kubectl(struct mill_cluster *c, struct mill_error *err)
+int mill_cluster_kubectl(struct mill_cluster *c, struct mill_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	int r = 0;
@@ -26,7 +26,7 @@ static int get_raw(struct mill_cluster *c, const char *path, int *ret_exit, enum
 		   struct mill_strbuf *out, struct mill_strbuf *said, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv argv = {0};
-	int r = find_kubectl(c, err);
+	int r = mill_cluster_kubectl(c, err);
 
 	if (r < 0)
 		return r;

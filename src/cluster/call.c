@@ -64,13 +64,14 @@ const char *mill_symptom_tool(char *const *argv)
 }
 
 /* "gcloud container clusters create": the tool and its subcommand, for messages. */
-static char *short_name(char *const *argv)
+static char *short_name(const struct mill_cluster *c, char *const *argv)
 {
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT;
 	int first = mill_streq(mill_path_basename(argv[0]), "sudo") ? 1 : 0;
 
 	mill_strbuf_addstr(&out, mill_symptom_tool(argv));
-	for (int i = first + 1; argv[i] && i <= first + 3 && islower((unsigned char)argv[i][0]) && !strpbrk(argv[i], "/.="); i++)
+	for (int i = first + 1; argv[i] && i <= first + 3 && islower((unsigned char)argv[i][0]) && !mill_streq(argv[i], c->name) &&
+			!strpbrk(argv[i], "/.="); i++)
 		mill_strbuf_printf(&out, " %s", argv[i]);
 	return mill_strbuf_steal(&out);
 }
@@ -155,7 +156,7 @@ int mill_call(struct mill_cluster *c, const struct mill_call *call, struct mill_
 {
 	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT_MAX(OUTPUT_MAX), said = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
 	_cleanup_strv_ struct mill_strv env = {0};
-	_cleanup_free_ char *name = short_name(call->argv->items);
+	_cleanup_free_ char *name = short_name(c, call->argv->items);
 	struct mill_call limited = *call;
 	struct mill_run run = MILL_RUN_INIT;
 	int status = 0, r;

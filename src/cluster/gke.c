@@ -132,10 +132,31 @@ static char *estimate(const struct mill_cluster *c)
 	return mill_strbuf_steal(&out);
 }
 
-static int make_gpu_pool(struct mill_cluster *c, struct mill_error *err)
+static int list_pools(struct mill_cluster *c, json_t **ret, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv argv = {0};
 
+	mill_argv(&argv, c->tool, "container", "node-pools", "list", NULL);
+	mill_strv_addf(&argv, "--cluster=%s", c->name);
+	mill_strv_addf(&argv, "--location=%s", c->n_zones == 1 ? c->zones[0] : c->region);
+	if (c->project)
+		mill_strv_addf(&argv, "--project=%s", c->project);
+	return ask(c, &argv, ret, NULL, err);
+}
+
+static int make_gpu_pool(struct mill_cluster *c, struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv argv = {0};
+	_cleanup_json_ json_t *pools = NULL;
+	const json_t *pool;
+	size_t i;
+	int r = list_pools(c, &pools, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (pools, i, pool)
+		if (mill_streq(mill_json_get_string(pool, "name", ""), GPU_POOL))
+			return 0;
 	begin(c, &argv, "node-pools", "create", GPU_POOL);
 	mill_strv_addf(&argv, "--cluster=%s", c->name);
 	/* with a driver version GKE installs driver and device plugin itself:
@@ -191,7 +212,7 @@ static int create(struct mill_cluster *c, enum mill_cluster_state was, struct mi
 		mill_fail(err, EIO, "%s is half made, and GKE cannot mend it", mill_cluster_title(c));
 		return mill_error_hint(err, "data-mill cluster delete %s     then create it again", c->flags);
 	}
-	r = was == MILL_CLUSTER_STARTING ? await_made(c, err) : make(c, err);
+	r = was == MILL_CLUSTER_STARTING ? await_made(c, err) : was == MILL_CLUSTER_ABSENT ? make(c, err) : 0;
 	if (r == 0 && c->gpu)
 		r = make_gpu_pool(c, err);
 	return r;
@@ -210,18 +231,11 @@ static int resize(struct mill_cluster *c, const char *pool, int64_t nodes, const
 /* All pools: to nothing, or to what the target says. */
 static int resize_all(struct mill_cluster *c, bool up, const char *what, struct mill_error *err)
 {
-	_cleanup_strv_ struct mill_strv argv = {0};
 	_cleanup_json_ json_t *pools = NULL;
 	const json_t *pool;
 	size_t i;
-	int r;
+	int r = list_pools(c, &pools, err);
 
-	mill_argv(&argv, c->tool, "container", "node-pools", "list", NULL);
-	mill_strv_addf(&argv, "--cluster=%s", c->name);
-	mill_strv_addf(&argv, "--location=%s", c->n_zones == 1 ? c->zones[0] : c->region);
-	if (c->project)
-		mill_strv_addf(&argv, "--project=%s", c->project);
-	r = ask(c, &argv, &pools, NULL, err);
 	json_array_foreach (pools, i, pool) {
 		const char *name = mill_json_get_string(pool, "name", "");
 		int64_t nodes = mill_streq(name, GPU_POOL) ? c->gpu_nodes : nodes_per_zone(c);

@@ -169,6 +169,8 @@ void mill_kubefile_release(struct mill_kubefile *k);
 int mill_kubefile_choose(struct mill_cluster *c, const char *wanted, struct mill_error *err);
 
 /* ---- access.c ---- */
+/* Fills c->kubectl. */
+int mill_cluster_kubectl(struct mill_cluster *c, struct mill_error *err);
 /* Does the API server of c->kubeconfig and c->context answer?  0, or an error with the cause; *ret_kind may be NULL. */
 int mill_cluster_ping(struct mill_cluster *c, enum mill_symptom_kind *ret_kind, struct mill_error *err);
 /* Waits until it does; the last answer is in the error. */

@@ -137,6 +137,8 @@ static int create(struct mill_cluster *c, enum mill_cluster_state was, struct mi
 	_cleanup_free_ char *config = NULL;
 	int r = 0;
 
+	if (was == MILL_CLUSTER_RUNNING) /* only the last step was missing */
+		return 0;
 	if (was != MILL_CLUSTER_ABSENT) /* kind cannot go on with a half-made cluster; nothing is on it yet */
 		r = delete(c, err);
 	if (r == 0)

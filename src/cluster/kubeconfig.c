@@ -37,6 +37,8 @@ static int status(struct mill_cluster *c, struct mill_cluster_status *ret, struc
 	enum mill_symptom_kind kind = MILL_SYMPTOM_NONE;
 	int r = kubeconfig(c, err);
 
+	if (r == 0)
+		r = mill_cluster_kubectl(c, err);
 	if (r < 0)
 		return r;
 	r = mill_cluster_ping(c, &kind, &why);
@@ -45,8 +47,8 @@ static int status(struct mill_cluster *c, struct mill_cluster_status *ret, struc
 		ret->version = mill_cluster_server_version(c);
 		return 0;
 	}
-	if (r == -ENOENT || r == -ECANCELED || r == -ENOTSUP) /* no kubectl */
-		return mill_fail(err, -r, "%s", why.message);
+	if (r == -ECANCELED)
+		return mill_fail(err, ECANCELED, "interrupted");
 	ret->state = MILL_CLUSTER_BROKEN;
 	ret->text = mill_xstrdup(why.message);
 	return 0;

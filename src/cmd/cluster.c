@@ -175,7 +175,8 @@ static int run_kubeconfig(struct mill_invocation *inv, struct mill_error *err)
 	int r = begin(inv, &w, err);
 
 	if (r == 0)
-		r = mill_cluster_kubeconfig(w.cluster, &path, &context, err);
+		r = mill_opt_on(inv, "check") ? mill_cluster_access(w.cluster, &path, &context, err)
+					      : mill_cluster_kubeconfig(w.cluster, &path, &context, err);
 	if (r < 0)
 		return mill_context_end(&w.ctx, r, err);
 	if (inv->ui->json) {
@@ -218,6 +219,8 @@ static int run_gpu(struct mill_invocation *inv, struct mill_error *err)
 static const struct mill_option change_options[] = {OPTION_TIMEOUT, {0}};
 static const struct mill_option delete_options[] = {
 	{.name = "force", .help = "also one that data-mill did not make"}, OPTION_TIMEOUT, {0}};
+static const struct mill_option kubeconfig_options[] = {
+	{.name = "check", .help = "ask its API server too; says what is in the way"}, {0}};
 static const struct mill_option gpu_options[] = {{.name = "dry-run", .help = "say what it means, change nothing"}, {0}};
 
 static const struct mill_command create = {
@@ -242,7 +245,8 @@ static const struct mill_command status = {
 	.name = "status", .summary = "does it exist, does it run", .usage = "", .run = run_status,
 };
 static const struct mill_command kubeconfig = {
-	.name = "kubeconfig", .summary = "write its kubeconfig and print the path", .usage = "", .run = run_kubeconfig,
+	.name = "kubeconfig", .summary = "write its kubeconfig and print the path", .usage = "",
+	.options = kubeconfig_options, .run = run_kubeconfig,
 };
 static const struct mill_command gpu = {
 	.name = "gpu", .summary = "give the cluster its GPUs, as far as that can be done", .usage = "", .options = gpu_options,
@@ -260,7 +264,10 @@ const struct mill_command mill_cmd_cluster = {
 		       "target in docs/targets says what it costs and how to clean up.",
 	.examples = "data-mill cluster create -t kind.yaml\n"
 		    "data-mill cluster status -r -t aws.yaml --json\n"
-		    "data-mill cluster kubeconfig -h --kubeconfig ~/.kube/config\n"
+		    "data-mill cluster stop -t kind.yaml\n"
+		    "data-mill cluster start -t kind.yaml\n"
+		    "data-mill cluster kubeconfig -h --kubeconfig ~/.kube/config --check\n"
+		    "data-mill cluster gpu -t microk8s.yaml --dry-run\n"
 		    "data-mill cluster delete -r -t gke.yaml",
 	.subcommands = subcommands,
 };

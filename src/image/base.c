@@ -193,9 +193,11 @@ static int compile_python(const char *tree, struct mill_error *err)
 	mill_strv_addf(&argv, "%s/usr/lib/%s", tree, arm ? "aarch64-linux-gnu" : "x86_64-linux-gnu");
 	mill_strv_addf(&argv, "%s/usr/bin/python3", tree);
 	mill_strv_add(&argv, "-s");
+	mill_strv_add(&argv, "-B"); /* what compileall itself imports is not to be compiled with this machine's paths */
 	mill_strv_add(&argv, "-m");
 	mill_strv_add(&argv, "compileall");
 	mill_strv_add(&argv, "-q");
+	mill_strv_add(&argv, "-f");
 	mill_strv_add(&argv, "--invalidation-mode=unchecked-hash");
 	mill_strv_add(&argv, "-s"); /* compiled files name their source as the image has it */
 	mill_strv_add(&argv, tree);
@@ -209,8 +211,10 @@ static int compile_python(const char *tree, struct mill_error *err)
 static int cache_libraries(const char *tree, struct mill_error *err)
 {
 	_cleanup_free_ char *program = mill_path_join(tree, "usr/sbin/ldconfig");
+	_cleanup_free_ char *notes = mill_path_join(tree, "var/cache/ldconfig"); /* its own, with inodes and times */
 	char *argv[] = {program, (char *)"-X", (char *)"-r", (char *)tree, NULL};
-	return run_own("ldconfig of the base image", argv, tree, err);
+	int r = run_own("ldconfig of the base image", argv, tree, err);
+	return r < 0 ? r : mill_rm_rf(notes, err);
 }
 
 static int make(const char *entry, const char *tree, struct mill_error *err)

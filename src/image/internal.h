@@ -10,7 +10,7 @@
 /* Raise it when the same source makes another image. */
 #define MILL_IMAGE_LAYOUT_VERSION "data-mill image 1"
 /* Raise it when the same packages make another root file system (base.c). */
-#define MILL_IMAGE_BASE_VERSION "1"
+#define MILL_IMAGE_BASE_VERSION "2"
 
 struct mill_images {
 	struct mill_store *store;

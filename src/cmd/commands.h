@@ -15,6 +15,7 @@ extern const struct mill_command mill_cmd_install, mill_cmd_uninstall, mill_cmd_
 extern const struct mill_command mill_cmd_init, mill_cmd_validate, mill_cmd_graph, mill_cmd_flavour,
 	mill_cmd_component, mill_cmd_charts, mill_cmd_target, mill_cmd_cluster;
 extern const struct mill_command mill_cmd_doctor, mill_cmd_completion, mill_cmd_complete,
-	mill_cmd_self_install, mill_cmd_version, mill_cmd_help, mill_cmd_proxy;
+	mill_cmd_self_install, mill_cmd_version, mill_cmd_help, mill_cmd_proxy,
+	mill_cmd_render;
 
 #endif

@@ -35,7 +35,7 @@ const char *const mill_command_groups[] = {
 const struct mill_command *const mill_commands[] = {
 	&mill_cmd_up,	       &mill_cmd_plan,	       &mill_cmd_status,     &mill_cmd_down,
 	&mill_cmd_destroy,     &mill_cmd_wait,	       &mill_cmd_platform,   &mill_cmd_enable,
-	&mill_cmd_disable,     &mill_cmd_cluster,
+	&mill_cmd_disable,     &mill_cmd_cluster,     &mill_cmd_render,
 	&mill_cmd_start,       &mill_cmd_stop,	       &mill_cmd_restart,    &mill_cmd_logs,
 	&mill_cmd_events,      &mill_cmd_test,
 	&mill_cmd_open,	       &mill_cmd_credentials,  &mill_cmd_env,	     &mill_cmd_exec,

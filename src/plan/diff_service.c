@@ -146,6 +146,11 @@ static void touch_up(struct mill_build *b, struct mill_planned *c, struct servic
 		return;
 	}
 	text = mill_change_describe_rest(v->old, v->spec);
+	if (!*text && v->ready && b->host->drift && v->s == c->rendered->component->services) {
+		free(text);
+		text = b->host->drift(b->host->arg, c->rendered->component->name);
+		text = text ? text : mill_xstrdup("");
+	}
 	if (*text) {
 		configure(b, c, v, text);
 		mill_ids_union(done, &v->before);

@@ -66,6 +66,8 @@ struct mill_plan_host {
 
 	/* ---- what runs: set by the runtime; id is "component.service" ---- */
 	void (*observe)(void *arg, const char *id, struct mill_observed *ret);
+	/* What of the component was changed behind our back, one line, owned; NULL: nothing.  May be NULL itself. */
+	char *(*drift)(void *arg, const char *component);
 
 	/* ---- the platform's folder: set by init; a test replaces them ---- */
 	/* spec.json, a new reference; NULL: none.  `wanted` itself (may be NULL) when it is what the file holds. */

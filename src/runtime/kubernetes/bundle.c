@@ -27,10 +27,19 @@ struct bundle {
 	unsigned count;
 };
 
+/* Owned, to be freed with mill_secret_free(). */
+static int resolve(const struct mill_kube *k, const json_t *value, char **ret, struct mill_error *err)
+{
+	if (!k->names_only)
+		return mill_native_resolve_text(k->n, value, ret, err);
+	*ret = mill_xstrdup("");
+	return 0;
+}
+
 static int keep_private(struct bundle *b, const char *key, const json_t *value, struct mill_error *err)
 {
 	char *text = NULL;
-	int r = mill_native_resolve_text(b->k->n, value, &text, err);
+	int r = resolve(b->k, value, &text, err);
 
 	if (r < 0)
 		return r;
@@ -81,10 +90,10 @@ static int add_question(struct bundle *b, const char *component, const char *nam
 	const char *program = json_string_value(json_array_get(json_object_get(task, "command"), 0));
 	_cleanup_free_ char *key = mill_xasprintf("hook-%s", name);
 	_cleanup_free_ char *bin = mill_path_dirname(program ? program : "/");
-	int r = mill_hook_input(b->k->n, &call, request, &text, err);
+	int r = b->k->names_only ? 0 : mill_hook_input(b->k->n, &call, request, &text, err);
 
 	if (r == 0) {
-		json_object_set_new(b->private, key, json_string_nocheck(text.data));
+		json_object_set_new(b->private, key, json_string_nocheck(text.data ? text.data : ""));
 		json_object_set_new(task, "input", json_sprintf("secret/%s", key));
 		json_object_set_new(task, "environment",
 				    json_pack("{s:o, s:s, s:s, s:s, s:s}", "PATH", json_sprintf("%s:/usr/local/bin:/usr/bin:/bin", bin),
@@ -113,7 +122,7 @@ static int add_environment(struct bundle *b, const char *name, const json_t *env
 			json_object_set(plain, variable, value);
 			continue;
 		}
-		r = mill_native_resolve_text(b->k->n, value, &text, err);
+		r = resolve(b->k, value, &text, err);
 		if (r < 0)
 			return r;
 		json_object_set_new(secret, variable, json_string_nocheck(text));
@@ -364,7 +373,9 @@ static int release_secret(struct mill_kube *k, const char *component, const json
 
 	if (!json_object_size(wanted))
 		return 0;
-	r = mill_native_resolve(k->n, wanted, &resolved, err);
+	if (k->names_only)
+		resolved = json_deep_copy(wanted);
+	r = resolved ? 0 : mill_native_resolve(k->n, wanted, &resolved, err);
 	if (r == 0)
 		json_array_append_new(secrets, mill_kube_secret(k, mill_kube_release(record), component, NULL, resolved));
 	mill_native_wipe(resolved);

@@ -86,7 +86,7 @@ static char *chart_path(const struct mill_kube *k)
 }
 
 /* 0600, in a folder of the platform's: helm reads it once. */
-static int write_values(const struct mill_kube *k, const char *component, const json_t *values, char **ret, struct mill_error *err)
+int mill_kube_write_values(const struct mill_kube *k, const char *component, const json_t *values, char **ret, struct mill_error *err)
 {
 	_cleanup_free_ char *dir = mill_path_join(k->p->dir, "values");
 	char *path = mill_xasprintf("%s/%s.json", dir, component);
@@ -149,8 +149,25 @@ static int recover(struct mill_kube *k, const char *release, const char *status,
 				 "--ignore-not-found", NULL);
 }
 
-static int upgrade(struct mill_kube *k, const char *release, const char *values, struct mill_progress *p, struct mill_error *err)
+/* What helm applied is kept: drift is measured against it. */
+static int keep_manifest(struct mill_kube *k, const char *component, const struct mill_strbuf *said, struct mill_error *err)
 {
+	_cleanup_free_ char *path = mill_native_component_path(k->n, component, "release.yaml");
+	_cleanup_json_ json_t *answer = NULL;
+	const char *manifest;
+	int r = mill_json_parse("helm's answer", said->data ? said->data : "", said->len, &answer, err);
+
+	if (r < 0)
+		return r;
+	manifest = mill_json_get_string(answer, "manifest", "");
+	return mill_write_file(path, manifest, strlen(manifest), 0600, 0, err);
+}
+
+static int upgrade(struct mill_kube *k, const char *component, const char *release, const char *values, struct mill_progress *p,
+		   struct mill_error *err)
+{
+	struct mill_strbuf said = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX);
+	int r;
 	_cleanup_strv_ struct mill_strv words = {0};
 	_cleanup_free_ char *chart = chart_path(k), *what = mill_xasprintf("helm upgrade --install %s", release);
 	struct mill_kube_call c = {.what = what, .timeout_ms = HELM_MS, .cancel_fd = mill_progress_cancel_fd(p)};
@@ -161,7 +178,12 @@ static int upgrade(struct mill_kube *k, const char *release, const char *values,
 	mill_strv_add(&words, chart);
 	mill_strv_addf(&words, "--values=%s", values);
 	mill_strv_add(&words, "--history-max=5");
-	return mill_kube_helm_v(k, &c, &words, NULL, err);
+	mill_strv_add(&words, "--output=json");
+	r = mill_kube_helm_v(k, &c, &words, &said, err);
+	if (r == 0)
+		r = keep_manifest(k, component, &said, err);
+	mill_strbuf_release(&said);
+	return r;
 }
 
 /* Other people's objects under our names are never taken: helm refuses them, and says which. */
@@ -188,14 +210,14 @@ static int deploy(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_p
 		r = mill_kube_apply(k, "apply Secrets", secrets, err);
 	mill_native_wipe(secrets);
 	if (r == 0)
-		r = write_values(k, d->component, values, &path, err);
+		r = mill_kube_write_values(k, d->component, values, &path, err);
 	if (r == 0)
 		r = release_state(k, mill_kube_release(record), &status, &revision, &d->previous, err);
 	if (r == 0)
 		r = recover(k, mill_kube_release(record), status, revision, p, err);
 	if (r == 0) {
 		mill_progress_report(p, -1, "helm upgrade --install %s", mill_kube_release(record));
-		r = explain_foreign(mill_kube_release(record), err, upgrade(k, mill_kube_release(record), path, p, err));
+		r = explain_foreign(mill_kube_release(record), err, upgrade(k, d->component, mill_kube_release(record), path, p, err));
 	}
 	mill_kube_stale(k);
 	return r;

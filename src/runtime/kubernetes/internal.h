@@ -32,6 +32,8 @@ struct mill_kube {
 	pthread_mutex_t snapshot_lock;
 	json_t *snapshot;       /* {"workloads": {name: ..}, "pods": [..], "claims": [..]} */
 	uint64_t snapshot_ns;
+	bool names_only;        /* render: Secrets get their keys, nothing is resolved */
+	json_t *drift;          /* component -> what differs; NULL: not asked */
 	/* the rest is under `lock` */
 	pthread_mutex_t lock;
 	struct mill_kube_deploy *deploys;
@@ -94,6 +96,11 @@ bool mill_kube_pause(int fd, unsigned ms);
 json_t *mill_kube_policy_objects(const struct mill_kube *k, const json_t *records);
 int mill_kube_policies(struct mill_kube *k, struct mill_error *err);
 
+/* ---- drift.c ---- */
+char *mill_kube_drift(void *arg, const char *component);
+/* -EPERM: Argo CD or Flux holds what we would change. */
+int mill_kube_check_owners(struct mill_kube *k, struct mill_error *err);
+
 /* ---- preflight.c ---- */
 /* The Role that a user needs for a platform in the namespace. */
 json_t *mill_kube_role(const struct mill_kube *k);
@@ -123,6 +130,8 @@ int mill_kube_values(struct mill_kube *k, const char *component, const json_t *s
 
 /* ---- deploy.c ---- */
 int mill_kube_deploy(struct mill_kube *k, const char *component, struct mill_progress *p, struct mill_error *err);
+/* 0600 below the platform's folder; owned path. */
+int mill_kube_write_values(const struct mill_kube *k, const char *component, const json_t *values, char **ret, struct mill_error *err);
 void mill_kube_forget_deploys(struct mill_kube *k);
 int mill_kube_rollback(struct mill_kube *k, const char *component, struct mill_error *err);
 

@@ -60,6 +60,13 @@ int mill_kube_session(struct mill_kube *k, const char *kind, char *const *argv, 
 int mill_kube_proxy(struct mill_kube *k, unsigned port, struct mill_error *err);
 /* 1: the cluster has the Kubernetes dashboard; *ret_path is its place below the proxy. */
 int mill_kube_has_dashboard(struct mill_kube *k, char **ret_path);
+/*
+ * What a plan would apply, as YAML documents: manifests, or (only_values) the values of each release.  Secrets are named,
+ * not contained.  Changes nothing.
+ */
+int mill_kube_render(struct mill_kube *k, const struct mill_plan *plan, bool only_values, struct mill_strbuf *out,
+		     struct mill_error *err);
+void mill_kube_render_role(struct mill_kube *k, struct mill_strbuf *out);
 /* Before a change: what we may do there, by SelfSubjectAccessReview.  -EPERM names the verbs and resources that are missing. */
 int mill_kube_preflight(struct mill_kube *k, const struct mill_plan *plan, struct mill_error *err);
 

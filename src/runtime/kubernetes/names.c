@@ -45,7 +45,7 @@ json_t *mill_kube_secret(const struct mill_kube *k, const char *name, const char
 	json_object_foreach((json_t *)data, key, value) {
 		struct mill_strbuf text = MILL_STRBUF_INIT_MAX(8 << 20);
 
-		(void)mill_filter_apply("base64", json_string_value(value), &text, NULL);
+		(void)mill_filter_apply("base64", json_is_string(value) ? json_string_value(value) : "", &text, NULL);
 		json_object_set_new(encoded, key, json_string(text.data ? text.data : ""));
 		if (text.data)
 			explicit_bzero(text.data, text.len);

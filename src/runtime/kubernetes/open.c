@@ -79,6 +79,7 @@ struct mill_kube *mill_kube_close(struct mill_kube *k)
 	mill_images_close(k->images);
 	mill_native_wipe(k->pushed);
 	json_decref(k->snapshot);
+	json_decref(k->drift);
 	memcpy(texts, (char *[]){k->kubeconfig, k->context, k->namespace, k->kubectl, k->helm, k->registry, k->pull_secret, k->uid}, sizeof(texts));
 	for (size_t i = 0; i < MILL_ARRAY_LEN(texts); i++)
 		free(texts[i]);
@@ -189,6 +190,7 @@ void mill_kube_host(struct mill_kube *k, struct mill_plan_host *h)
 	h->registry = k->registry;
 	h->pull_secret = k->pull_secret;
 	h->observe = observe;
+	h->drift = mill_kube_drift;
 	h->port = port;
 	h->port_holder = NULL;
 	h->has_gpu = NULL;

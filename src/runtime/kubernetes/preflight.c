@@ -52,8 +52,10 @@ int mill_kube_preflight(struct mill_kube *k, const struct mill_plan *plan, struc
 {
 	_cleanup_strbuf_ struct mill_strbuf missing = MILL_STRBUF_INIT;
 
-	if (may_everything(k))
-		return 0;
+	int r = mill_kube_check_owners(k, err);
+
+	if (r < 0 || may_everything(k))
+		return r;
 	for (size_t i = 0; i < MILL_ARRAY_LEN(needs); i++)
 		for (const char *const *verb = needs[i].verbs; *verb; verb++)
 			if (!may(k, *verb, needs[i].resource))

@@ -9,7 +9,7 @@
 #define LOOK_MS        700
 #define PULL_MS        30000  /* an image that cannot be pulled stays so */
 #define SLACK_MS       120000 /* scheduling, volumes, pulling, on top of the service's own deadline */
-#define RESTARTS_MAX   4
+#define RESTARTS_MAX   3
 #define LOG_LINES      20
 #define NO_POD_MS      4000   /* no pod at all: ask the events why */
 

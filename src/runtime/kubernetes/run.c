@@ -34,6 +34,9 @@ static const struct {
 	const char *mark, *hint;
 	int code;
 } causes[] = {
+	{"exceeded quota", "raise the namespace's ResourceQuota, or ask for less (memory, storage of the components)", ENOSPC},
+	{"violates PodSecurity", "the namespace enforces a Pod Security Standard that this pod does not meet", EPERM},
+	{"being terminated", "the namespace is being deleted: wait until it is gone, then try again (what keeps it: kubectl get namespace -o yaml)", EBUSY},
 	{"You must be logged in", "the kubeconfig's credentials are not accepted (any more): log in again, or get a new kubeconfig", EACCES},
 	{"Unauthorized", "the kubeconfig's credentials are not accepted (any more): log in again, or get a new kubeconfig", EACCES},
 	{"certificate has expired", "the kubeconfig's certificate is too old: get a new kubeconfig", EACCES},
@@ -41,9 +44,6 @@ static const struct {
 	{"tls: failed to verify", "the kubeconfig names another cluster's certificate authority: get a new one", EACCES},
 	{"(Forbidden)", "ask the cluster's administrator for the Role that `data-mill render --layer role` prints", EPERM},
 	{"is forbidden: User", "ask the cluster's administrator for the Role that `data-mill render --layer role` prints", EPERM},
-	{"exceeded quota", "raise the namespace's ResourceQuota, or ask for less (memory, storage of the components)", ENOSPC},
-	{"violates PodSecurity", "the namespace enforces a Pod Security Standard that this pod does not meet", EPERM},
-	{"being terminated", "the namespace is being deleted: wait until it is gone, then try again (what keeps it: kubectl get namespace -o yaml)", EBUSY},
 	{"failed calling webhook", "an admission webhook of the cluster does not answer: its operator's pods must run first", EAGAIN},
 	{"denied the request", "an admission webhook of the cluster refuses it: its message says why", EPERM},
 	{"no such host", "the kubeconfig names a server that cannot be found: is it the right one, and is the cluster up?", EHOSTUNREACH},

@@ -178,7 +178,8 @@ static int run_values(struct mill_invocation *inv, struct mill_error *err)
 		mill_fail_usage(err, "charts are for clusters, and this flavour's target is this machine");
 		return mill_error_hint(err, "name a target (-t), or a location (-r, -h)");
 	}
-	r = mill_context_model_platform(&ctx, err);
+	/* no cluster is asked: the flavour's, as it would be where nothing runs yet */
+	r = mill_platform_open(&ctx.layout, "charts", ctx.model->project.name, &ctx.platform, err);
 	r = r < 0 ? r : render_all(&ctx, output, all, err);
 	if (r < 0)
 		return r;

@@ -1,0 +1,348 @@
+"""Charts: our own as a Helm repository; what upstream's are given, rendered and shown to a real API server.
+
+MILL_TEST_CHARTS   a folder of packaged upstream charts (NAME-VERSION.tgz, dependencies inside); they are not ours to commit.
+                   Without it those tests are skipped, and say so.
+A cluster as in kube.py.  Images are never pulled: that a server takes a chart does not say that its pods start.
+"""
+
+import filecmp
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import PROGRAM, ROOT, Mill
+from kube import cluster  # noqa: F401 (a fixture)
+
+OWN = sorted(p.parent.name for p in (ROOT / "helm-charts").glob("*/Chart.yaml"))
+ALONE = [name for name in OWN if name != "component"]  # the generic one renders what data-mill hands to it
+MANIFESTS = {p.parent.name: yaml.safe_load(p.read_text()) for p in sorted((ROOT / "components").glob("*/component.yaml"))}
+UPSTREAM = [name for name, m in MANIFESTS.items() if "chart" in (m.get("kubernetes") or {})]
+KUSTOMIZED = [n for n in UPSTREAM if isinstance(MANIFESTS[n]["kubernetes"]["chart"], dict) and "kustomize" in MANIFESTS[n]["kubernetes"]["chart"]]
+PACKAGES = os.environ.get("MILL_TEST_CHARTS")
+# pods that no restricted namespace takes, whatever they are given: what keeps them from it is the chart's
+UNRESTRICTED = {"dask-gateway", "influxdb", "kube-prometheus-stack", "pachyderm", "superset"}
+
+
+def restricted_namespace(cluster, name):
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster):  # noqa: F811
+    name = f"charts-{uuid.uuid4().hex[:8]}"
+    restricted_namespace(cluster, name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def helm(tmp_path_factory):
+    """helm with settings of its own; no cluster."""
+    found = shutil.which("helm")
+    if not found:
+        pytest.skip("helm is not on PATH")
+    home = tmp_path_factory.mktemp("helm")
+    env = os.environ | {f"HELM_{k}_HOME": str(home / k.lower()) for k in ("CACHE", "CONFIG", "DATA")}
+    env["KUBECONFIG"] = str(home / "none")
+
+    def run(*args, check=True, kubeconfig=None):
+        with_cluster = env | ({"KUBECONFIG": kubeconfig} if kubeconfig else {})
+        done = subprocess.run([found, *map(str, args)], env=with_cluster, capture_output=True, text=True, timeout=300)
+        assert not check or done.returncode == 0, f"helm {args}\n{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    return Mill(tmp_path_factory.mktemp("home"))
+
+
+# ---- our own ----
+
+def test_readmes_and_schemas_are_made_from_the_values():
+    done = subprocess.run([sys.executable, ROOT / "tools" / "chart-docs.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_own_charts_are_linted(program, helm, tmp_path):
+    assert {f"{n}: good" for n in OWN} <= set(program.run("charts", "lint").out.splitlines())
+    bad = tmp_path / "bad"
+    shutil.copytree(ROOT / "helm-charts" / "dvc", bad)
+    (bad / "templates" / "broken.yaml").write_text("{{ .Values.nothing.of.it }}")
+    done = program.run("charts", "lint", bad, code=1)
+    assert "helm lint bad failed" in done.err and "broken.yaml" in done.err
+    (bad / "templates" / "broken.yaml").unlink()
+    (bad / "README.md").unlink()
+    assert "there is no README.md" in program.run("charts", "lint", bad, code=1).err
+    assert "there is no chart 'nothing'" in program.run("charts", "lint", "nothing", code=2).err
+
+
+@pytest.mark.parametrize("chart", ALONE)
+def test_a_wrong_value_is_refused(helm, chart):
+    folder = ROOT / "helm-charts" / chart
+    assert helm("template", "x", folder).stdout
+    for wrong in ("pod.user=root", "image.pullPolicy=Sometimes", "pod.nothing=1", "image.reference=7"):
+        done = helm("template", "x", folder, "--set", wrong, check=False)
+        assert done.returncode != 0 and wrong.split("=")[0].split(".")[0] in done.stderr, wrong
+
+
+@pytest.mark.parametrize("chart", ALONE)
+def test_own_charts_pass_a_restricted_namespace(cluster, namespace, helm, chart):  # noqa: F811
+    every = {
+        "mlflow": ["database.existingSecret=d", "artifacts.bucket=b", "artifacts.endpoint=http://s3:9000", "artifacts.existingSecret=l", "auth.existingSecret=a"],
+        "flink": ["checkpoints.bucket=b", "checkpoints.existingSecret=l", "configuration.env\\.java=x"],
+        "ksqldb": ["existingSecret=k", "kafka.saslMechanism=PLAIN", "schemaRegistry=http://r:8081"],
+        "dvc": ["lake.endpoint=http://s3:9000", "lake.existingSecret=l", "persistence.storageClass=x"],
+    }[chart]
+    for settings in ([], every):
+        text = helm("template", "x", ROOT / "helm-charts" / chart, *(w for s in settings for w in ("--set", s))).stdout
+        done = subprocess.run(["kubectl", "apply", "--server-side", "--dry-run=server", "-n", namespace, "-f", "-"],
+                              env=cluster.env, input=text, capture_output=True, text=True)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def get(port, path, method="GET"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.putrequest(method, path, skip_accept_encoding=True)
+    connection.endheaders()
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+@pytest.fixture(scope="module")
+def repository(program, helm, tmp_path_factory):
+    """Packages of our charts, indexed and served: (folder, port)."""
+    folder = tmp_path_factory.mktemp("repository") / "charts"
+    assert f"{len(OWN)} charts in" in program.run("charts", "package", "--output", folder).out
+    assert "index.yaml" in program.run("charts", "serve", folder, code=2).err
+    program.run("charts", "index", folder)
+    (folder / "notes.txt").write_text("not for others")
+    (folder / "away.tgz").symlink_to("/etc/passwd")
+    server = subprocess.Popen([PROGRAM, "charts", "serve", folder, "--port", "0"], env=os.environ | program.env, stdout=subprocess.PIPE, text=True)
+    port = int(re.search(r":(\d+) serves", server.stdout.readline())[1])
+    yield folder, port
+    server.terminate()
+    assert server.wait(timeout=20) in (0, 130, -15)
+
+
+def test_the_repository_serves_charts_and_nothing_else(repository):
+    folder, port = repository
+    status, index = get(port, "/index.yaml")
+    assert status == 200 and set(yaml.safe_load(index)["entries"]) == set(OWN)
+    package = next(folder.glob("dvc-*.tgz"))
+    assert get(port, f"/{package.name}") == (200, package.read_bytes())
+    assert get(port, f"/{package.name}", "HEAD") == (200, b"")
+    for path in ("/", "/notes.txt", "/away.tgz", "/../index.yaml", "/x/../index.yaml", "/%2e%2e/index.yaml", "//index.yaml", "/..%2fcharts/index.yaml", "/.tgz"):
+        assert get(port, path)[0] == 404, path
+    for method in ("POST", "PUT", "DELETE"):
+        assert get(port, "/index.yaml", method)[0] in (405, 501), method
+
+
+def test_a_chart_is_installed_from_the_repository(repository, helm, cluster, namespace):  # noqa: F811
+    _, port = repository
+    helm("repo", "add", "mill", f"http://127.0.0.1:{port}", "--force-update")
+    assert "mill/dvc" in helm("search", "repo", "mill").stdout
+    helm("install", "work", "mill/mlflow", "-n", namespace, "--dry-run=server", kubeconfig=cluster.kubeconfig)
+    # an image that the test clusters have; the pod runs restricted and with a read-only root
+    helm("install", "work", "mill/dvc", "-n", namespace, "--set", "image.reference=localhost/busybox:1", "--set", "pod.user=1234",
+         "--wait", "--timeout=120s", kubeconfig=cluster.kubeconfig)
+    assert cluster.kubectl("-n", namespace, "exec", "deploy/work", "--", "sh", "-c", "touch /work/x && id -u && echo $DVC_BUCKET").split() == ["1234", "dvc"]
+    helm("uninstall", "work", "-n", namespace, "--wait", kubeconfig=cluster.kubeconfig)
+    assert "work-work" in cluster.kubectl("-n", namespace, "get", "pvc")  # data outlives the release
+    cluster.kubectl("-n", namespace, "delete", "pvc", "work-work")
+
+
+# ---- upstream's ----
+
+def project_with_charts(folder):
+    """A flavour of every component that has a chart, by that chart, with the examples on."""
+    names = [n for n in UPSTREAM if n not in KUSTOMIZED]
+    lines = [f"project:\n  k8s_namespace: charts\n  k8s_default_config: target.yaml\n  flavour: {', '.join(names)}"]
+    for name in names:
+        block = {"kubernetes": {"deployment": "chart"}}
+        if "example" in MANIFESTS[name].get("settings", {}):
+            block["example"] = True
+        lines.append(f"{name}: {json.dumps(block)}")
+    # nobody is asked anything: values are rendered from files alone
+    (folder / "kubeconfig").write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "none", "clusters": [{"name": "none", "cluster": {"server": "https://nowhere.invalid"}}],
+        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}], "users": [{"name": "none", "user": {}}],
+    }))
+    (folder / "target.yaml").write_text(f"hybrid: {{config: {folder / 'kubeconfig'}}}\n")
+    (folder / "charts.yaml").write_text("\n".join(lines) + "\n")
+    return folder / "charts.yaml"
+
+
+@pytest.fixture(scope="module")
+def releases(program, tmp_path_factory):
+    """{component: [folder of a release]}"""
+    folder = tmp_path_factory.mktemp("project")
+    flavour = project_with_charts(folder)
+    for name in ("one", "two"):
+        program.run("charts", "values", flavour, "-h", "--output", folder / name)
+    found = {}
+    for path in sorted((folder / "one").iterdir()):
+        found.setdefault(json.loads((path / "release.json").read_text())["component"], []).append(path)
+    found[""] = [folder / "one", folder / "two"]
+    return found
+
+
+def test_values_are_the_same_each_time_and_hold_no_secret(program, releases):
+    one, two = releases[""]
+    compared = filecmp.dircmp(one, two)
+    assert not compared.left_only and not compared.right_only
+    for name in compared.common_dirs:
+        files = [p.name for p in (one / name).iterdir()]
+        assert filecmp.cmpfiles(one / name, two / name, files, shallow=False)[0] == files, name
+    # nothing was generated: there is no secret that could be in them
+    assert not list((program.home / "mill").rglob("secrets/*/*"))
+    stored = json.loads((one / "minio-0" / "release.json").read_text())
+    assert stored["secrets"] == {"minio-auth": ["user", "password"]}
+    assert json.loads((one / "minio-0" / "values.json").read_text())["auth"]["existingSecret"] == "minio-auth"
+    assert oct((one / "minio-0" / "values.json").stat().st_mode)[-3:] == "600"
+
+
+def test_a_secret_in_values_is_an_error_at_its_place(program, tmp_path):
+    home = tmp_path / "components" / "leaky"
+    (home / "kubernetes").mkdir(parents=True)
+    (home / "kubernetes" / "values.yaml").write_text('auth:\n  password: "${secret.password}"\n  of: ${store}\n')
+    (home / "README.md").write_text("# leaky\n")
+    manifest = {
+        "schema": 1, "name": "leaky", "category": "support", "summary": "leaks", "version": "1", "targets": ["kubernetes"],
+        "secrets": {"password": {"length": 32}},
+        "kubernetes": {"default": "chart", "chart": {"repository": "https://example.org/charts", "name": "leaky", "version": "1.0.0", "values": "values.yaml"}},
+    }
+    (home / "component.yaml").write_text(json.dumps(manifest))
+    done = program.run("component", "validate", home, code=2, cwd=tmp_path)
+    assert "values.yaml:2:14: error: a secret in a chart's values" in done.err
+    assert "values.yaml:3:7: error: 'store' is a place of our own images" in done.err
+    manifest["kubernetes"]["chart"] |= {"digest": "sha256:12", "objects": ["none.yaml"], "needs": ["nobody"]}
+    (home / "component.yaml").write_text(json.dumps(manifest))
+    done = program.run("component", "validate", home, code=2, cwd=tmp_path)
+    for said in ("'sha256:12' is not sha256:", "no file 'kubernetes/none.yaml'", "needs 'nobody'"):
+        assert said in done.err, done.err
+
+
+def test_a_flavour_sets_what_the_paths_name(program, tmp_path):
+    flavour = project_with_charts(tmp_path)
+    flavour.write_text(
+        "project: {k8s_namespace: charts, k8s_default_config: target.yaml, flavour: minio, kubernetes: {storage_class: fast}}\n"
+        "minio: {release: lake, kubernetes: {deployment: chart, storage: 7Gi, labels: {team: a}}}\n"
+    )
+    (made,) = program.run("charts", "values", flavour, "-h").json
+    assert made["release"] == "lake" and list(made["secrets"]) == ["lake-auth"]
+    assert made["values"]["persistence"] == {"enabled": True, "size": "7Gi", "storageClass": "fast"}
+    assert made["values"]["podLabels"] == {"team": "a"} and made["values"]["fullnameOverride"] == "lake"
+
+
+def documents(text):
+    return [d for d in re.split(r"(?m)^---.*$", text) if re.search(r'(?m)^"?kind"?:', d)]
+
+
+def is_crd(document):
+    return re.search(r"(?m)^kind: *\"?CustomResourceDefinition", document)
+
+
+def name_of(document):
+    return re.search(r'(?ms)^metadata:.*?^  name: *"?([\w.-]+)', document)[1]
+
+
+def package_of(release):
+    if not release["version"]:
+        return ROOT / "helm-charts" / release["chart"]
+    path = Path(PACKAGES) / f"{release['chart']}-{release['version']}.tgz"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in MILL_TEST_CHARTS")
+    return path
+
+
+@pytest.fixture(scope="module")
+def crds(cluster, releases, helm):  # noqa: F811
+    """Those of every chart that is there, for as long as the tests run; those that were there before are left alone."""
+    if not PACKAGES:
+        pytest.skip("upstream's charts are not ours to keep: MILL_TEST_CHARTS names no folder with them")
+    there = set(cluster.kubectl("get", "crd", "-o", "name").split())
+    made = []
+    for folder in (f for name in UPSTREAM for f in releases.get(name, [])):
+        release = json.loads((folder / "release.json").read_text())
+        path = Path(PACKAGES) / f"{release['chart']}-{release['version']}.tgz"
+        if not release["crds"] or not path.exists():
+            continue
+        found = [d for d in documents(render(helm, release, path, folder)) if is_crd(d) and f"customresourcedefinition.apiextensions.k8s.io/{name_of(d)}" not in there]
+        found = [d for d in found if name_of(d) not in made]
+        if found:
+            cluster.kubectl("apply", "--server-side", "-f", "-", input="\n---\n".join(found))
+            made += [name_of(d) for d in found]
+    if made:
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=120s", *(f"crd/{n}" for n in made))
+    yield made
+    if made:
+        cluster.kubectl("delete", "crd", *made, "--wait=false")
+
+
+def render(helm, release, package, folder):
+    values = folder / "values.json"
+    return helm("template", release["release"], package, "-n", release["namespace"] or "charts", "--include-crds", "--skip-tests",
+                *(["-f", values] if values.exists() else [])).stdout
+
+
+def dry_run(cluster, namespace, text):  # noqa: F811
+    done = subprocess.run(["kubectl", "apply", "--server-side", "--dry-run=server", "-n", namespace, "-f", "-"],
+                          env=cluster.env, input=text, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def place(cluster, namespace):  # noqa: F811
+    """A namespace as a release wants it; one of its own is made when it is not there, and goes again."""
+    made = []
+
+    def of(wanted):
+        if not wanted:
+            return namespace
+        if wanted not in made and not cluster.kubectl("get", "namespace", wanted, "--ignore-not-found"):
+            restricted_namespace(cluster, wanted)
+            made.append(wanted)
+        return wanted
+
+    yield of
+    for name in made:
+        cluster.kubectl("delete", "namespace", name)
+
+
+@pytest.mark.parametrize("component", UPSTREAM)
+def test_upstream(component, cluster, crds, releases, helm, place):  # noqa: F811
+    """Each chart: two renders are equal, the API server takes all of it, and what we write beside it."""
+    if component in KUSTOMIZED:
+        pytest.skip(f"{component} comes by kustomize from a repository that must be reached")
+    warnings = ""
+    for folder in releases[component]:
+        release = json.loads((folder / "release.json").read_text())
+        where = place(release["namespace"])
+        if release["chart"]:
+            package = package_of(release)
+            text = render(helm, release, package, folder)
+            assert text == render(helm, release, package, folder), f"{package.name}: something in it is random"
+            groups = {}
+            for d in documents(text):
+                if not is_crd(d):
+                    own = re.search(r'(?m)^  namespace: *"?([\w-]+)', d)
+                    groups.setdefault(place(own[1]) if own and own[1] != "charts" else where, []).append(
+                        re.sub(r'(?m)^  namespace: *"?charts"?$', f"  namespace: {where}", d))
+            for target, found in groups.items():
+                warnings += dry_run(cluster, target, "\n---\n".join(found))
+        if (folder / "objects.json").exists():
+            warnings += dry_run(cluster, where, (folder / "objects.json").read_text())
+    assert bool("PodSecurity" in warnings) == (component in UNRESTRICTED), warnings

@@ -134,6 +134,7 @@ struct mill_cluster {
 	int64_t cpus, nodes, gpu_nodes;
 	uint64_t memory_mib, storage_mib;
 	bool gpu, istio;
+	bool loopback; /* the registry listens on this machine's loopback address */
 	const char *vm_driver, *region, *node_size, *bucket, *project, *gpu_type, *version;
 	const char *registry; /* host:port of a registry that speaks plain http; NULL: none */
 	const char **zones;

@@ -73,9 +73,8 @@ static int add_registry(const struct mill_cluster *c, struct mill_strv *argv, st
 {
 	_cleanup_free_ char *file = mill_path_join(c->dir, "registries.yaml");
 	const char *port = strchr(c->registry, ':');
-	bool loopback = mill_starts_with(c->registry, "localhost:") || mill_starts_with(c->registry, "127.");
 	/* k3d's name for the machine that its containers run on */
-	_cleanup_free_ char *seen = loopback ? mill_xasprintf("host.k3d.internal%s", port) : mill_xstrdup(c->registry);
+	_cleanup_free_ char *seen = c->loopback ? mill_xasprintf("host.k3d.internal%s", port) : mill_xstrdup(c->registry);
 	_cleanup_free_ char *text = mill_xasprintf("mirrors:\n  \"%s\":\n    endpoint:\n    - \"http://%s\"\n", c->registry, seen);
 	int r = mill_record_folder(c, err);
 

@@ -88,6 +88,8 @@ static int status(struct mill_cluster *c, struct mill_cluster_status *ret, struc
 	return 0;
 }
 
+#define BRIDGE "172.17.0.1" /* this machine, from docker's containers: its usual bridge */
+
 /*
  * A registry of this machine or network, which speaks plain http, is made known to containerd by a folder
  * that kind mounts into the node: https://kind.sigs.k8s.io/docs/user/local-registry/
@@ -96,7 +98,9 @@ static int write_registry(const struct mill_cluster *c, struct mill_error *err)
 {
 	_cleanup_free_ char *dir = mill_xasprintf("%s/certs.d/%s", c->dir, c->registry);
 	_cleanup_free_ char *file = mill_path_join(dir, "hosts.toml");
-	_cleanup_free_ char *text = mill_xasprintf("[host.\"http://%s\"]\n", c->registry);
+	_cleanup_free_ char *seen = c->loopback ? mill_xasprintf(BRIDGE "%s", strchr(c->registry, ':')) : mill_xstrdup(c->registry);
+	_cleanup_free_ char *text = mill_xasprintf("server = \"http://%s\"\n\n[host.\"http://%s\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
+						   seen, seen);
 	int r = mill_mkdir_p(dir, 0755, err);
 
 	return r < 0 ? r : mill_write_file(file, text, strlen(text), 0644, 0, err);

@@ -108,7 +108,7 @@ static int run_start(struct mill_cluster *c, bool create, struct mill_error *err
 			mill_argv(&argv, "--container-runtime=docker", "--gpus=all", NULL);
 		if (c->gpu && is(c, "kvm2"))
 			mill_argv(&argv, "--kvm-gpu", NULL);
-		if (c->registry)
+		if (c->registry && !c->loopback)
 			mill_strv_addf(&argv, "--insecure-registry=%s", c->registry);
 	}
 	return mill_call(c, &(struct mill_call){.what = create ? "making the cluster (minikube start)" : "starting the cluster",
@@ -146,6 +146,8 @@ static int create(struct mill_cluster *c, enum mill_cluster_state was, struct mi
 	}
 	if (r == 0 && c->gpu && is(c, "kvm2"))
 		r = gpu_enable(c, err);
+	if (r == 0 && c->loopback)
+		mill_cluster_note(c, "`data-mill registry config minikube` prints how its node pulls from this machine's registry (%s)", c->registry);
 	return r;
 }
 

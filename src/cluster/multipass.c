@@ -114,7 +114,11 @@ static int create(struct mill_cluster *c, enum mill_cluster_state was, struct mi
 	mill_strv_split(&install, snap, " ");
 	inside(c, &prefix, "microk8s");
 	r = run(c, &install, "installing microk8s in it", MILL_CALL_CHANGE_MS, err);
-	return r < 0 ? r : mill_microk8s_settle(c, &prefix, err);
+	if (r == 0)
+		r = mill_microk8s_settle(c, &prefix, err);
+	if (r == 0 && c->loopback)
+		mill_cluster_note(c, "`data-mill registry config microk8s` prints how it pulls from this machine's registry (%s)", c->registry);
+	return r;
 }
 
 static int start(struct mill_cluster *c, struct mill_error *err)

@@ -63,11 +63,10 @@ char *mill_cluster_zones(const struct mill_cluster *c)
  */
 static const char *plain_registry(struct mill_cluster *c, const char *registry)
 {
-	size_t n = registry ? strcspn(registry, "/") : 0;
-	char *host = n ? mill_arena_strndup(&c->arena, registry, n) : NULL;
+	const char *host = mill_arena_strndup(&c->arena, registry, strcspn(registry, "/"));
+	bool numbers = strchr(host, ':') && host[strspn(host, "0123456789.:")] == '\0';
 
-	return host && strchr(host, ':') && host[strspn(host, "0123456789.:")] == '\0' ? host
-	     : host && mill_starts_with(host, "localhost:") ? host : NULL;
+	return numbers || mill_starts_with(host, "localhost:") ? host : NULL;
 }
 
 void mill_cluster_settings(struct mill_cluster *c)
@@ -89,6 +88,8 @@ void mill_cluster_settings(struct mill_cluster *c)
 	c->project = mill_cluster_text(c, "project");
 	c->gpu_type = mill_cluster_text(c, "gpu_type");
 	c->version = mill_cluster_text(c, "kubernetes_version");
-	c->registry = plain_registry(c, registry);
+	/* without a word, it is the one that `data-mill registry start` makes on this machine */
+	c->registry = plain_registry(c, registry ? registry : "127.0.0.1:5000");
+	c->loopback = c->registry && (mill_starts_with(c->registry, "localhost:") || mill_starts_with(c->registry, "127."));
 	read_zones(c);
 }

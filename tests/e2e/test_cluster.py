@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,8 @@ def test_every_key_of_the_target_is_used(vendor, tmp_path):
             [create] = v.ran("kind", "create", "cluster")
             assert "--image=kindest/node:v1.34.0" in create
             assert "/etc/containerd/certs.d" in v.state["data-mill"]["config"]
-            assert (v.record / "certs.d" / "172.18.0.1:5000" / "hosts.toml").read_text() == '[host."http://172.18.0.1:5000"]\n'
+            hosts = tomllib.loads((v.record / "certs.d" / "172.18.0.1:5000" / "hosts.toml").read_text())
+            assert hosts == {"server": "http://172.18.0.1:5000", "host": {"http://172.18.0.1:5000": {"capabilities": ["pull", "resolve"]}}}
         if provider == "k3d":
             [create] = v.ran("k3d", "cluster", "create")
             assert {"--servers-memory=8192m", "--image=rancher/k3s:v1.34.1-k3s1", "--gpus=all", "--kubeconfig-update-default=false"} <= flags(create)
@@ -197,6 +199,18 @@ def test_every_key_of_the_target_is_used(vendor, tmp_path):
             assert {"--location=europe-west3-a", "--num-nodes=3", "--machine-type=e2-standard-4", "--disk-size=80GB", "--cluster-version=1.34",
                     "--project=p", "--quiet"} <= flags(create)  # fmt: skip
         v.mill.clean()
+
+
+def test_registry_of_this_machine(vendor, tmp_path):
+    """Without `images` it is the one of `data-mill registry start`; a registry with TLS of its own needs no word."""
+    v = vendor("kind", images=None)
+    v("create")
+    text = (v.record / "certs.d" / "127.0.0.1:5000" / "hosts.toml").read_text()
+    assert 'host."http://172.17.0.1:5000"' in text
+    v("delete", "--yes")
+    v.set_target("l", {"provider": "kind", "images": {"registry": "ghcr.io/team"}})
+    v("create")
+    assert not (v.record / "certs.d").exists() and "certs.d" not in v.state["data-mill"]["config"]
 
 
 def test_minikube_has_other_drivers(vendor):

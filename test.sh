@@ -106,6 +106,7 @@ sanitized_faults() {
 
 mill_need test
 mill_want browser
+mill_want cluster
 for name in $stages; do
 	case $name in
 	gcc)

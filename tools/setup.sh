@@ -7,6 +7,9 @@ mill_packages_test="$mill_packages_build libcmocka-dev clang libclang-rt-dev val
 # Pages are looked at in it where it can be had; Ubuntu has it as a snap only.
 mill_packages_browser="chromium chromium-driver"
 
+# Images go to a registry through skopeo; the tests start a registry of their own.
+mill_packages_cluster="skopeo docker-registry"
+
 mill_say() { printf '%s\n' "run.sh: $*" >&2; }
 
 # mill_need build|test: installs what is missing as root, else says exactly what is and ends.

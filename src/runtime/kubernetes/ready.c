@@ -114,8 +114,10 @@ static bool is_final(const struct wait *w, const char *reason, const json_t *sta
 static int failed(struct wait *w, const json_t *state, const char *reason, const char *phase, struct mill_error *err)
 {
 	const char *pod = mill_json_get_string(state, "pod", NULL), *hint = next_step(reason);
-	_cleanup_free_ char *log = NULL;
-	int r = mill_fail(err, EIO, "%s: %s: %s", w->id, phase, reason);
+	_cleanup_free_ char *log = NULL, *claim = mill_xasprintf("data-%s-", w->workload);
+	/* The scheduler only knows that a volume is missing, its claim knows why. */
+	_cleanup_free_ char *volume = strstr(reason, "PersistentVolume") ? warning_about(w->k, claim) : NULL;
+	int r = mill_fail(err, EIO, "%s: %s: %s%s%s", w->id, phase, reason, volume ? "; its volume: " : "", volume ? volume : "");
 
 	if (pod) {
 		if (mill_starts_with(reason, "CrashLoopBackOff"))

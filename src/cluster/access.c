@@ -74,9 +74,7 @@ int mill_cluster_ping(struct mill_cluster *c, enum mill_symptom_kind *ret_kind, 
 	mill_fail(err, EHOSTUNREACH, "%s does not answer: %s", mill_cluster_title(c),
 		  s ? s->cause : first_line(said.data, line, sizeof(line)));
 	mill_error_detail(err, first_line(said.data, line, sizeof(line)));
-	if (s && s->next)
-		mill_error_hint(err, "%s", s->next);
-	return -EHOSTUNREACH;
+	return mill_error_hint(err, "%s", s && s->next ? s->next : "is it up, and is this its kubeconfig? data-mill cluster status");
 }
 
 char *mill_cluster_server_version(struct mill_cluster *c)

@@ -135,7 +135,12 @@ static int make_namespace(struct mill_kube *k, struct mill_error *err)
 			    json_string("restricted"));
 	text = json_dumps(object, JSON_COMPACT);
 	create.input = text;
-	return mill_kube_kubectl(k, &create, NULL, NULL, err, "create", "--filename=-", NULL);
+	r = mill_kube_kubectl(k, &create, NULL, NULL, err, "create", "--filename=-", NULL);
+	if (r < 0 && err && err->message && strstr(err->message, "AlreadyExists")) { /* another machine was quicker */
+		mill_error_release(err);
+		r = 0;
+	}
+	return r;
 }
 
 int mill_kube_lock(struct mill_kube *k, int wait_ms, void (*on_wait)(void *arg, const char *holder), void *arg,

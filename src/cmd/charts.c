@@ -215,6 +215,7 @@ const struct mill_command mill_cmd_charts = {
 		       "which. Our own charts lie in helm-charts/ and can be served as a Helm repository.",
 	.examples = "data-mill charts list\n"
 		    "data-mill charts values -f explorative -r --output /tmp/values\n"
+		    "data-mill charts lint\n"
 		    "data-mill charts package --output dist/charts\n"
 		    "data-mill charts index dist/charts\n"
 		    "data-mill charts serve dist/charts",

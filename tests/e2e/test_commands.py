@@ -106,7 +106,7 @@ def test_component_list(mill):
     for c in listed:
         assert c["category"] and c["summary"] and isinstance(c["targets"], list) and isinstance(c["tested"], bool), c
         assert set(c["targets"]) <= {"native", "kubernetes"} and c["targets"], c
-    assert by_name["minio"]["targets"] == ["native"] and by_name["minio"]["tested"] and by_name["minio"]["provides"] == ["s3"]
+    assert by_name["minio"]["targets"] == ["native", "kubernetes"] and by_name["minio"]["tested"] and by_name["minio"]["provides"] == ["s3"]
     assert not by_name["pachyderm"]["tested"] and by_name["pachyderm"]["stands_in"] == "dvc" and by_name["pachyderm"]["not_tested_because"]
     table = mill("component", "list").out
     assert names(table) == sorted(by_name)

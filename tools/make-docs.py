@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what the program says of itself into docs/cli.md, and docs/man/data-mill.1 from that page.
+"""Writes what the program says of itself into docs/cli.md and docs/charts.md, and docs/man/data-mill.1 from the first.
 
     tools/make-docs.py PROGRAM [--check]      --check changes nothing: exit 1 and the names of what is stale
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, MAN = ROOT / "docs" / "cli.md", ROOT / "docs" / "man" / "data-mill.1"
+CHARTS = ROOT / "docs" / "charts.md"
 
 
 # ---- docs/cli.md ----
@@ -51,6 +52,30 @@ def sections(told):
                 out += command(c, 3)
     original = ["| flags | meaning |", "|---|---|"] + [f"| `{f['flags']}` | {f['help']} |" for f in told["original"]]
     return {"original": "\n".join(original).replace("[net|app]", "[net\\|app]"), "options": options(told["options"]), "commands": "\n\n".join(out)}
+
+
+# ---- docs/charts.md ----
+def ways(program):
+    """The table of what runs how, from the manifests."""
+    def ask(*words):
+        return json.loads(subprocess.run([program, *words, "--json"], capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+
+    charts = {}
+    for c in ask("charts", "list"):
+        name = f"{c['chart'] or ('kustomize' if c['layer'] == 'cluster' else 'objects of ours')}{' ' + c['version'] if c['version'] else ''}"
+        charts.setdefault(c["component"], []).append(name + (" (cluster)" if c["layer"] == "cluster" else ""))
+    notes = {c["component"]: c["note"] for c in ask("charts", "list")}
+    rows = ["| component | generic | chart | which | on the chart |", "|---|---|---|---|---|"]
+    for c in ask("component", "list"):
+        if "kubernetes" not in c["targets"] or not (c["name"] in charts or c["services"]):
+            continue
+        generic = (c["generic_tested"] or "not tried") if c["services"] else "-"
+        chart = (c["chart_tested"] or "not tried") if c["name"] in charts else "-"
+        bold = {c["deployment"]: "**"}
+        cells = [c["name"], f"{bold.get('generic', '')}{generic}{bold.get('generic', '')}", f"{bold.get('chart', '')}{chart}{bold.get('chart', '')}",
+                 ", ".join(charts.get(c["name"], [])), cell(notes.get(c["name"]) or "")]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 def fill(page, parts):
@@ -124,7 +149,7 @@ def main():
     told = json.loads(subprocess.run([program, "help", "--json"], capture_output=True, text=True, check=True).stdout)
     page = fill(PAGE.read_text(), sections(told))
     stale = []
-    for path, text in ((PAGE, page), (MAN, man_page(page))):
+    for path, text in ((PAGE, page), (MAN, man_page(page)), (CHARTS, fill(CHARTS.read_text(), {"charts": ways(program)}))):
         if not path.exists() or path.read_text() != text:
             stale.append(path)
             if not check:

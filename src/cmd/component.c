@@ -103,6 +103,7 @@ static void write_json(struct mill_json_writer *w, const struct mill_component *
 	mill_json_kv_string(w, "not_tested_because", mill_streq(c->tested, "no") ? NULL : c->tested);
 	mill_json_kv_bool(w, "alternative", c->alternative);
 	mill_json_kv_string(w, "stands_in", c->stands_in);
+	mill_json_kv_int(w, "services", (int64_t)c->n_services);
 	mill_json_kv_string(w, "deployment", c->kubernetes ? c->deployment : NULL);
 	mill_json_kv_string(w, "generic_tested", c->tested_generic);
 	mill_json_kv_string(w, "chart_tested", c->tested_chart);

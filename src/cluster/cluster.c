@@ -83,7 +83,7 @@ int mill_cluster_status(struct mill_cluster *c, struct mill_cluster_status *ret,
 		r = ask_server(c, ret, err);
 	if (r < 0)
 		return r;
-	if (mill_streq(phase, "creating") && ret->state != MILL_CLUSTER_ABSENT && ret->state != MILL_CLUSTER_RUNNING) {
+	if (mill_streq(phase, "creating") && ret->state == MILL_CLUSTER_STOPPED) {
 		ret->state = MILL_CLUSTER_BROKEN;
 		if (!ret->text)
 			ret->text = mill_xstrdup("its making was interrupted");

@@ -101,11 +101,20 @@ static int launch(struct mill_cluster *c, struct mill_error *err)
 	return run(c, &argv, "making the machine (multipass launch)", MILL_CALL_CREATE_MS, err);
 }
 
+/* Nothing to do for one that runs. */
+static int boot(struct mill_cluster *c, struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv argv = {0};
+
+	mill_argv(&argv, c->tool, "start", c->name, "--timeout", "600", NULL);
+	return run(c, &argv, "starting the machine", MILL_CALL_CHANGE_MS, err);
+}
+
 static int create(struct mill_cluster *c, enum mill_cluster_state was, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv install = {0}, prefix = {0};
 	_cleanup_free_ char *snap = mill_microk8s_snap(c);
-	int r = was == MILL_CLUSTER_ABSENT ? launch(c, err) : 0;
+	int r = was == MILL_CLUSTER_ABSENT ? launch(c, err) : boot(c, err);
 
 	if (r < 0)
 		return r;
@@ -123,11 +132,9 @@ static int create(struct mill_cluster *c, enum mill_cluster_state was, struct mi
 
 static int start(struct mill_cluster *c, struct mill_error *err)
 {
-	_cleanup_strv_ struct mill_strv argv = {0}, ready = {0};
-	int r;
+	_cleanup_strv_ struct mill_strv ready = {0};
+	int r = boot(c, err);
 
-	mill_argv(&argv, c->tool, "start", c->name, "--timeout", "600", NULL);
-	r = run(c, &argv, "starting the machine", MILL_CALL_CHANGE_MS, err);
 	inside(c, &ready, "microk8s");
 	mill_argv(&ready, "status", "--wait-ready", "--timeout=600", NULL);
 	return r < 0 ? r : run(c, &ready, "waiting until microk8s is ready", MILL_CALL_CHANGE_MS, err);

@@ -414,7 +414,7 @@ HALF = [
     # provider, command that fails, what it leaves, what it says, the state then, what is not done again
     ("minikube", "minikube start", {"host": "Running", "api": "Stopped", "driver": "docker"}, "X Exiting due to GUEST_START: failed to start node: wait 6m0s for node", None),
     ("kind", "kind create cluster", {"containers": "exited", "config": ""}, "ERROR: failed to create cluster: failed to init node with kubeadm", None),
-    ("multipass", "multipass launch", {"state": "Running"}, "launch failed: timed out waiting for initialization to complete", ["multipass", "launch"]),
+    ("multipass", "multipass launch", {"state": "Stopped"}, "launch failed: timed out waiting for initialization to complete", ["multipass", "launch"]),
     ("aws", "kops update cluster", {}, "error running tasks: deadline exceeded executing task", ["kops", "create", "cluster"]),
 ]  # fmt: skip
 
@@ -456,6 +456,12 @@ def test_gke_that_is_being_made_is_waited_for(vendor):
     assert "is starting" in r.err and "cluster status" in r.err
     r = v("create", "--yes", code=1)
     assert "data-mill did not make it" in r.err, "nor is it ours to go on with"
+    v.preset({"gcloud": {}})
+    v.fail("gcloud container clusters create", "", hang=600, leave={"data-mill": {"status": "PROVISIONING", "pools": {}, "zones": 1, "ready_after": 3}})
+    v("create", "--yes", "--timeout", "2s", code=1)
+    assert v.status()["state"] == "starting"
+    assert "being made already; waiting" in v("create", "--yes").err or v.status()["state"] == "running"
+    assert v.status()["state"] == "running" and len(v.ran("gcloud", "container", "clusters", "create")) == 1
 
 
 # ---- somebody else's ----

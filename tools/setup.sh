@@ -102,7 +102,7 @@ mill_build() {
 		local log="$2/.log"
 		[ -e "$2/build.ninja" ] || meson setup "$2" "$1" >"$log" 2>&1 || { tail -n 30 "$log" >&2; mill_say "meson failed; the log is $log"; exit 1; }
 		touch "$2/.building"
-		ninja -C "$2" src/data-mill src/data-mill-daemon src/data-mill-shim src/data-mill-net.so >"$log" 2>&1 ||
+		ninja -C "$2" src/data-mill src/data-mill-daemon src/data-mill-shim src/data-mill-entry src/data-mill-net.so >"$log" 2>&1 ||
 			{ grep -E -A5 'error|FAILED' "$log" | head -n 40 >&2; mill_say "the build failed; the log is $log"; exit 1; }
 		mv "$2/.building" "$2/.built"
 	fi

@@ -39,9 +39,24 @@ static void on_note(void *arg, const char *line)
 	mill_note(arg, "%s", line);
 }
 
+/* What the vendor's tool says goes by. */
+static void on_output(void *arg, const char *line)
+{
+	_cleanup_strbuf_ struct mill_strbuf safe = MILL_STRBUF_INIT;
+
+	mill_text_safe(&safe, line);
+	mill_note(arg, "  | %s", safe.data);
+}
+
+static int on_confirm(void *arg, const char *question, const char *expected, struct mill_error *err)
+{
+	return mill_ui_confirm(arg, question, expected, err);
+}
+
 static struct mill_cluster_host *host_of(struct mill_context *ctx, struct mill_cluster_host *h)
 {
-	*h = (struct mill_cluster_host){.layout = &ctx->layout, .cancel_fd = -1, .note = on_note, .arg = ctx->ui};
+	*h = (struct mill_cluster_host){.layout = &ctx->layout, .cancel_fd = -1, .note = on_note, .output = on_output,
+				      .confirm = on_confirm, .arg = ctx->ui};
 	return h;
 }
 
@@ -65,6 +80,26 @@ static int enter(struct mill_context *ctx, struct mill_error *err)
 	return mill_cluster_access(ctx->cluster, &ctx->kubeconfig, &ctx->kube_context, err);
 }
 
+/* `up --start-cluster`: a cluster that is absent is made, one that is stopped is started. */
+static int start_cluster(struct mill_context *ctx, struct mill_error *err)
+{
+	const struct mill_command *c = ctx->inv->command;
+	struct mill_cluster_status status = {0};
+	int r;
+
+	if (!mill_option_find(c->options, "start-cluster") || !mill_opt_on(ctx->inv, "start-cluster"))
+		return 0;
+	r = mill_cluster_status(ctx->cluster, &status, err);
+	if (r < 0)
+		return r;
+	if (status.state == MILL_CLUSTER_STOPPED)
+		r = mill_cluster_start(ctx->cluster, err);
+	else if (status.state != MILL_CLUSTER_RUNNING)
+		r = mill_cluster_create(ctx->cluster, err);
+	mill_cluster_status_release(&status);
+	return r;
+}
+
 int mill_context_cluster_platform(struct mill_context *ctx, struct mill_error *err)
 {
 	const char *wanted = mill_opt(ctx->inv, "platform"), *name = ctx->model->project.name;
@@ -72,6 +107,8 @@ int mill_context_cluster_platform(struct mill_context *ctx, struct mill_error *e
 	struct mill_cluster_host host;
 	int r = mill_cluster_new(&ctx->model->project, host_of(ctx, &host), &ctx->cluster, err);
 
+	if (r == 0)
+		r = start_cluster(ctx, err);
 	if (r == 0)
 		r = enter(ctx, err);
 	if (r < 0)

@@ -173,6 +173,9 @@ static int finish(struct legacy *l, struct mill_strv *ret)
 	}
 	command = a->letter == 'a' && l->component ? "stop" : a->command;
 	mill_strv_add(ret, command);
+	/* -s beside -i starts the cluster, too; this machine needs none. */
+	if (a->letter == 'i' && l->seen & (1U << find_action('s')))
+		mill_strv_add(ret, "--start-cluster");
 	if (l->locations[0])
 		mill_strv_addf(ret, "-%c", l->locations[0]);
 	for (size_t i = 0; i < l->options.n; i++)

@@ -10,6 +10,7 @@ static const struct mill_option options[] = {
 	{.name = "no-data", .help = "do not mirror the data folder into the lake"},
 	{.name = "move-ports", .help = "give services whose port a stranger took another one"},
 	{.name = "one-by-one", .help = "one step at a time: slower, and shows what each takes by itself"},
+	{.name = "start-cluster", .help = "make or start the target's cluster first, if it is not this machine; -s -i of the original"},
 	{.name = "force", .help = "go on where preflight finds too little memory or disk"},
 	MILL_OPTION_WAIT_LOCK,
 	{0},

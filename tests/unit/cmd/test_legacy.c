@@ -11,12 +11,12 @@ struct example {
 
 static const struct example examples[] = {
 	/* the post's example, in every order and combination */
-	{"-l -s -i", "up -l", NULL},
-	{"-i -l -s", "up -l", NULL},
-	{"-s -i -l", "up -l", NULL},
-	{"-lsi", "up -l", NULL},
-	{"-isl", "up -l", NULL},
-	{"-l -si", "up -l", NULL},
+	{"-l -s -i", "up --start-cluster -l", NULL},
+	{"-i -l -s", "up --start-cluster -l", NULL},
+	{"-s -i -l", "up --start-cluster -l", NULL},
+	{"-lsi", "up --start-cluster -l", NULL},
+	{"-isl", "up --start-cluster -l", NULL},
+	{"-l -si", "up --start-cluster -l", NULL},
 	{"-l -i", "up -l", NULL},
 	{"-l -s", "start -l", NULL},
 	{"-l -s -s", "start -l", NULL},
@@ -30,10 +30,10 @@ static const struct example examples[] = {
 	/* options with values */
 	{"-l -i -f flavours/datalake.yaml", "up -l -f flavours/datalake.yaml", NULL},
 	{"-f x.yaml -l -i -t native.yaml", "up -l -f x.yaml -t native.yaml", NULL},
-	{"-lsif x.yaml", "up -l -f x.yaml", NULL},
-	{"-lsifx.yaml", "up -l -f x.yaml", NULL},
-	{"-lsif=x.yaml", "up -l -f x.yaml", NULL},
-	{"-f x.yaml -lsi -c minio -c dvc", "up -l -f x.yaml -c minio -c dvc", NULL},
+	{"-lsif x.yaml", "up --start-cluster -l -f x.yaml", NULL},
+	{"-lsifx.yaml", "up --start-cluster -l -f x.yaml", NULL},
+	{"-lsif=x.yaml", "up --start-cluster -l -f x.yaml", NULL},
+	{"-f x.yaml -lsi -c minio -c dvc", "up --start-cluster -l -f x.yaml -c minio -c dvc", NULL},
 	{"-l -i --flavour x.yaml", "up -l --flavour x.yaml", NULL},
 	{"-l -i --flavour=x.yaml", "up -l --flavour=x.yaml", NULL},
 	{"-hi --kubeconfig /k -f datalake", "up -h --kubeconfig /k -f datalake", NULL},
@@ -161,7 +161,7 @@ static void test_orders(void **state)
 		_cleanup_free_ char *line =
 			mill_xasprintf("%s %s %s %s", parts[orders[i][0]], parts[orders[i][1]],
 				       parts[orders[i][2]], parts[orders[i][3]]);
-		struct example e = {line, "up -l -f x", NULL};
+		struct example e = {line, "up --start-cluster -l -f x", NULL};
 
 		check(&e);
 	}

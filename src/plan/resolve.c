@@ -40,6 +40,17 @@ static bool is_pure_group(const struct mill_component *c)
 	return c->n_includes && !c->n_services && !c->install && !c->n_provides && !c->n_files;
 }
 
+/* `use: {versioning: dvc}` says it, too: where dvc is asked for what it provides, it comes for whom it stands in. */
+static bool is_asked_for(const struct resolver *r, const char *name)
+{
+	const struct mill_component *c = mill_map_get(&r->known, name);
+
+	for (size_t i = 0; c && i < c->n_provides; i++)
+		if (mill_streq(mill_map_get(&r->m->project.use, c->provides[i].name), name))
+			return true;
+	return false;
+}
+
 /* Who comes in place of a component that has a stand-in; the component itself when nobody does. */
 static struct mill_component *substitute(struct resolver *r, struct mill_component *c)
 {
@@ -49,7 +60,7 @@ static struct mill_component *substitute(struct resolver *r, struct mill_compone
 	if (!c->stands_in)
 		return c;
 	name = mill_map_get(&r->m->project.use, c->name);
-	if (!name && mill_plan_is_native(r->m) && !c->native)
+	if (!name && ((mill_plan_is_native(r->m) && !c->native) || is_asked_for(r, c->stands_in)))
 		name = c->stands_in;
 	if (!name || mill_streq(name, c->name))
 		return c;

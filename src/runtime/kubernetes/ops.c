@@ -101,6 +101,48 @@ static int stop_round(const struct stopping *s, size_t *ret_left, struct mill_er
 	return r;
 }
 
+static bool all_stop(struct mill_kube *k, const char *component, const struct mill_strv *ids)
+{
+	const json_t *record = NULL, *services;
+	const char *service;
+	json_t *s;
+
+	if (mill_native_record(k->n, component, &record, NULL) < 0)
+		return false;
+	services = json_object_get(record, "services");
+	json_object_foreach((json_t *)services, service, s) {
+		_cleanup_free_ char *id = mill_xasprintf("%s.%s", component, service);
+
+		if (!mill_strv_contains(ids, id))
+			return false;
+	}
+	return true;
+}
+
+/* People's servers are pods that a service of ours made, not the chart: they end with the whole component, their volumes stay. */
+static int end_notebooks(struct mill_kube *k, const struct mill_strv *ids, struct mill_error *err)
+{
+	_cleanup_json_ json_t *snapshot = NULL;
+	_cleanup_strv_ struct mill_strv words = {0};
+	const json_t *pod;
+	size_t i;
+	int r = mill_kube_snapshot(k, LOOK_MS, &snapshot, err);
+
+	mill_strv_add(&words, "delete");
+	mill_strv_add(&words, "--ignore-not-found");
+	mill_strv_add(&words, "--grace-period=10");
+	json_array_foreach(json_object_get(snapshot, "pods"), i, pod) {
+		const json_t *meta = json_object_get(pod, "metadata"), *labels = json_object_get(meta, "labels");
+
+		if (mill_streq(mill_json_get_string(labels, "data-mill.io/role", ""), "notebook") &&
+		    all_stop(k, mill_json_get_string(labels, "data-mill.io/component", ""), ids))
+			mill_strv_addf(&words, "pod/%s", mill_json_get_string(meta, "name", ""));
+	}
+	if (r == 0 && words.n > 3)
+		r = mill_kube_kubectl_v(k, MILL_KUBE_CALL("end people's servers"), &words, NULL, NULL, err);
+	return r;
+}
+
 static int stop(void *arg, const struct mill_strv *ids, const struct mill_ops_watch *w, struct mill_error *err)
 {
 	struct stopping s = {.k = arg, .ids = ids, .w = w, .state = mill_xcalloc(1, ids->n + 1)};
@@ -109,6 +151,7 @@ static int stop(void *arg, const struct mill_strv *ids, const struct mill_ops_wa
 	int r = 0;
 
 	mill_kube_stale(arg);
+	r = end_notebooks(arg, ids, err);
 	while (r == 0 && left) {
 		r = stop_round(&s, &left, err);
 		if (r == 0 && left && mill_now_ns() > deadline)

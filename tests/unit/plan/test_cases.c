@@ -133,6 +133,7 @@ static struct mill_plan *plan_flavour(struct run *run, const char *flavour, cons
 	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT;
 	struct args components, without, only;
 	struct mill_model_request q = {.resources = run->shared, .project = run->dir, .flavour = path, .needed_only = true,
+				       .location = mill_json_get_string(options, "location", NULL),
 				       .components = list(options, "components", &components),
 				       .without = list(options, "without", &without)};
 	struct mill_plan_options o = {

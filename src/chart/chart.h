@@ -140,13 +140,12 @@ struct mill_chart_helm {
 /* helm pull into a folder: from a repository's URL or a registry, nothing added to the user's own list. */
 void mill_chart_argv_pull(const struct mill_chart_helm *h, const struct mill_chart *chart, const char *folder,
 			  struct mill_strv *argv);
-/* What would be applied, CRDs too unless skip_crds. */
+/* What would be applied, CRDs too unless skip_crds.  (`helm show crds` runs files together without a separator.) */
 void mill_chart_argv_template(const struct mill_chart_helm *h, const struct mill_chart_release *rel, const char *package,
 			      const char *values, struct mill_strv *argv);
 void mill_chart_argv_upgrade(const struct mill_chart_helm *h, const struct mill_chart_release *rel, const char *package,
 			     const char *values, struct mill_strv *argv);
 void mill_chart_argv_uninstall(const struct mill_chart_helm *h, const struct mill_chart_release *rel, struct mill_strv *argv);
-void mill_chart_argv_crds(const struct mill_chart_helm *h, const char *package, struct mill_strv *argv);
 /* kubectl kustomize ROOT: prints what to apply. */
 void mill_chart_argv_kustomize(const struct mill_chart_helm *h, const char *root, struct mill_strv *argv);
 /* "helm upgrade minio: ..." cut to what helps: the line after "Error:"; owned. */

@@ -80,11 +80,6 @@ void mill_chart_argv_uninstall(const struct mill_chart_helm *h, const struct mil
 	access_to(h, argv);
 }
 
-void mill_chart_argv_crds(const struct mill_chart_helm *h, const char *package, struct mill_strv *argv)
-{
-	words(argv, (const char *const[]){h->helm, "show", "crds", package, NULL});
-}
-
 void mill_chart_argv_kustomize(const struct mill_chart_helm *h, const char *root, struct mill_strv *argv)
 {
 	words(argv, (const char *const[]){h->kubectl, "kustomize", root, NULL});

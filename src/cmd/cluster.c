@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cluster/cluster.h"
+#include "cmd/cluster_layer.h"
 #include "cmd/commands.h"
 #include "cmd/context.h"
 #include "cmd/interrupt.h"
@@ -252,7 +253,8 @@ static const struct mill_command gpu = {
 	.name = "gpu", .summary = "give the cluster its GPUs, as far as that can be done", .usage = "", .options = gpu_options,
 	.run = run_gpu,
 };
-static const struct mill_command *const subcommands[] = {&create, &start, &stop, &delete, &status, &kubeconfig, &gpu, NULL};
+static const struct mill_command *const subcommands[] = {&create, &start, &stop, &delete, &status, &kubeconfig, &gpu,
+							&mill_cmd_cluster_install, &mill_cmd_cluster_uninstall, NULL};
 
 const struct mill_command mill_cmd_cluster = {
 	.name = "cluster",
@@ -268,6 +270,8 @@ const struct mill_command mill_cmd_cluster = {
 		    "data-mill cluster start -t kind.yaml\n"
 		    "data-mill cluster kubeconfig -h --kubeconfig ~/.kube/config --check\n"
 		    "data-mill cluster gpu -t microk8s.yaml --dry-run\n"
+		    "data-mill cluster install -h -f streaming\n"
+		    "data-mill cluster uninstall -h strimzi\n"
 		    "data-mill cluster delete -r -t gke.yaml",
 	.subcommands = subcommands,
 };

@@ -322,6 +322,43 @@ def place(cluster, namespace):  # noqa: F811
         cluster.kubectl("delete", "namespace", name)
 
 
+def test_the_clusters_layer(program, cluster, namespace, releases, tmp_path):  # noqa: F811
+    """An operator goes in once, is used when somebody else's is there, and goes only when nobody needs it."""
+    if not PACKAGES or not (Path(PACKAGES) / "strimzi-kafka-operator-1.2.0.tgz").exists():
+        pytest.skip("upstream's charts are not ours to keep: MILL_TEST_CHARTS names no folder with strimzi-kafka-operator-1.2.0.tgz")
+    if "strimzi.io" in cluster.kubectl("get", "crd", "-o", "name"):
+        pytest.skip("this cluster has Strimzi")
+    flavour = project_with_charts(tmp_path)
+    words = ("-h", "--kubeconfig", cluster.kubeconfig, "-f", flavour, "strimzi", "--packages", PACKAGES)
+    program.run("cluster", "install", *words, "--no-wait")
+    crds = {c["metadata"]["name"]: c["metadata"]["labels"].get("data-mill.io/layer") for c in cluster.json("get", "crd")["items"]}
+    assert len(crds) >= 10 and crds["kafkas.kafka.strimzi.io"] == crds["kafkatopics.kafka.strimzi.io"] == "strimzi"
+    assert cluster.json("-n", "strimzi", "get", "deployment", "strimzi-cluster-operator")
+    program.run("cluster", "install", *words, "--no-wait")  # again: an upgrade
+
+    topic = {"apiVersion": "kafka.strimzi.io/v1", "kind": "KafkaTopic", "metadata": {"name": "events"}, "spec": {"partitions": 1}}
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", input=json.dumps(topic))
+    done = program.run("cluster", "uninstall", *words, code=1)
+    assert "1 object of its kinds exists" in done.err and namespace in done.err and "events" in done.err
+    cluster.kubectl("delete", "-n", namespace, "kafkatopic", "events")
+    program.run("cluster", "uninstall", *words)
+    assert "strimzi" not in cluster.kubectl("get", "crd,clusterrole,clusterrolebinding,namespace", "-o", "name")
+
+    # somebody else's: one CRD of theirs is enough, and nothing of ours comes
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "kafkas.kafka.strimzi.io"},
+        "spec": {"group": "kafka.strimzi.io", "scope": "Namespaced", "names": {"kind": "Kafka", "plural": "kafkas"},
+                 "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]},
+    }
+    cluster.kubectl("apply", "-f", "-", input=json.dumps(crd))
+    try:
+        done = program.run("cluster", "install", *words, "--no-wait")
+        assert "not ours: used as it is" in done.err
+        assert not cluster.kubectl("get", "namespace", "strimzi", "--ignore-not-found")
+    finally:
+        cluster.kubectl("delete", "crd", "kafkas.kafka.strimzi.io")
+
+
 @pytest.mark.parametrize("component", UPSTREAM)
 def test_upstream(component, cluster, crds, releases, helm, place):  # noqa: F811
     """Each chart: two renders are equal, the API server takes all of it, and what we write beside it."""

@@ -160,7 +160,7 @@ static void test_argv(void **state)
 	struct mill_chart oci = {.repository = "oci://quay.io/x", .name = "kafka", .version = "1.2.3"};
 	struct mill_chart_helm h = {.helm = "helm", .kubectl = "kubectl", .kubeconfig = "/k", .context = "c", .name_space = "ns", .wait = true};
 	struct mill_chart_release rel = {.chart = &web, .name = (char *)"lake", .secret_values_path = (char *)"/s"};
-	_cleanup_strv_ struct mill_strv pull = {0}, pull_oci = {0}, up = {0}, cluster = {0}, tmpl = {0}, off = {0}, crds = {0}, kust = {0};
+	_cleanup_strv_ struct mill_strv pull = {0}, pull_oci = {0}, up = {0}, cluster = {0}, tmpl = {0}, off = {0}, kust = {0};
 
 	mill_chart_argv_pull(&h, &web, "/d", &pull);
 	assert_words(&pull, "helm pull minio --repo https://example.org/charts --version 1.2.3 --destination /d");
@@ -181,8 +181,6 @@ static void test_argv(void **state)
 	assert_words(&tmpl, "helm template lake /p.tgz --namespace kafka --values /v --skip-crds");
 	mill_chart_argv_uninstall(&h, &rel, &off);
 	assert_words(&off, "helm uninstall lake --ignore-not-found --wait --namespace kafka --timeout=60s --kubeconfig /k --kube-context c");
-	mill_chart_argv_crds(&h, "/p.tgz", &crds);
-	assert_words(&crds, "helm show crds /p.tgz");
 	mill_chart_argv_kustomize(&h, "https://github.com/x//y?ref=1", &kust);
 	assert_words(&kust, "kubectl kustomize https://github.com/x//y?ref=1");
 }

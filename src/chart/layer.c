@@ -1,0 +1,304 @@
+#include "chart/layer.h"
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/proc.h"
+#include "chart/layer_call.h"
+
+#define OUTPUT_MAX ((size_t)64 << 20) /* Prometheus' CRDs are 5 MB */
+
+void mill_layer_say(const struct mill_layer *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	_cleanup_free_ char *text = mill_xvasprintf(fmt, ap);
+	va_end(ap);
+	if (l->on_step)
+		l->on_step(l->arg, text);
+}
+
+int mill_layer_run(const struct mill_layer *l, struct mill_strv *argv, const char *input, bool quiet, struct mill_strbuf *out,
+	       struct mill_error *err)
+{
+	_cleanup_strbuf_ struct mill_strbuf said = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
+	struct mill_run r = MILL_RUN_INIT;
+	int status = 0, rv;
+
+	r.spawn.argv = mill_strv_argv(argv);
+	r.input = input;
+	r.input_len = input ? strlen(input) : 0;
+	r.output_max = OUTPUT_MAX;
+	r.cancel_fd = l->cancel_fd;
+	rv = mill_run(&r, out, &said, &status, err);
+	if (rv < 0 || status == 0)
+		return rv;
+	if (quiet)
+		return -EIO;
+	_cleanup_free_ char *reason = mill_chart_reason(said.data);
+	return mill_fail(err, EIO, "%s %s: %s", mill_path_basename(argv->items[0]), argv->items[1], reason);
+}
+
+static void kubectl(const struct mill_layer *l, struct mill_strv *argv, const char *const *words)
+{
+	mill_strv_add(argv, l->helm.kubectl);
+	for (; *words; words++)
+		mill_strv_add(argv, *words);
+	if (l->helm.kubeconfig)
+		mill_strv_addf(argv, "--kubeconfig=%s", l->helm.kubeconfig);
+	if (l->helm.context)
+		mill_strv_addf(argv, "--context=%s", l->helm.context);
+}
+
+int mill_layer_call(const struct mill_layer *l, const char *const *words, const char *input, bool quiet, struct mill_strbuf *out,
+		struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv argv = {0};
+
+	kubectl(l, &argv, words);
+	return mill_layer_run(l, &argv, input, quiet, out, err);
+}
+
+/* True when it exists; an error of the API server counts as absent and shows at the next step. */
+static bool exists(const struct mill_layer *l, const char *const *words)
+{
+	return mill_layer_call(l, words, NULL, true, NULL, NULL) == 0;
+}
+
+static bool has_release(const struct mill_layer *l, const struct mill_chart_release *rel)
+{
+	_cleanup_strv_ struct mill_strv argv = {0};
+
+	mill_strv_add(&argv, l->helm.helm);
+	mill_strv_add(&argv, "status");
+	mill_strv_add(&argv, rel->name);
+	mill_strv_addf(&argv, "--namespace=%s", rel->own_namespace);
+	if (l->helm.kubeconfig)
+		mill_strv_addf(&argv, "--kubeconfig=%s", l->helm.kubeconfig);
+	if (l->helm.context)
+		mill_strv_addf(&argv, "--kube-context=%s", l->helm.context);
+	return mill_layer_run(l, &argv, NULL, true, NULL, NULL) == 0;
+}
+
+/* Somebody else's: one of its CRDs is there, and neither our release nor our label is. */
+static bool is_foreign(const struct mill_layer *l, const struct mill_chart_release *rel)
+{
+	if (has_release(l, rel))
+		return false;
+	for (size_t i = 0; i < rel->n_ready; i++) {
+		_cleanup_strbuf_ struct mill_strbuf label = MILL_STRBUF_INIT;
+
+		if (!mill_starts_with(rel->ready[i].what, "crd/"))
+			continue;
+		if (mill_layer_call(l, MILL_LAYER_WORDS("get", rel->ready[i].what, "--output=jsonpath={.metadata.labels.data-mill\\.io/layer}"), NULL, true, &label,
+			 NULL) == 0)
+			return !label.len;
+	}
+	return false;
+}
+
+static int make_namespace(const struct mill_layer *l, const char *name, struct mill_error *err)
+{
+	_cleanup_free_ char *text = mill_xasprintf("{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {\"name\": \"%s\", "
+						   "\"labels\": {\"" MILL_LAYER_LABEL "\": \"%s\"}}}", name, name);
+
+	if (exists(l, MILL_LAYER_WORDS("get", "namespace", name)))
+		return 0;
+	return mill_layer_call(l, MILL_LAYER_WORDS("create", "--filename=-"), text, false, NULL, err);
+}
+
+/* Secrets that are there keep what they hold: another machine's administrator made them. */
+static int make_secrets(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
+{
+	_cleanup_free_ char *where = mill_xasprintf("--namespace=%s", rel->own_namespace);
+	size_t i;
+	json_t *secret;
+	int r = 0;
+
+	json_array_foreach(rel->secrets, i, secret) {
+		_cleanup_json_ json_t *one = json_pack("[O]", secret);
+		struct mill_chart_release alone = *rel;
+		struct mill_strbuf text = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
+
+		if (exists(l, MILL_LAYER_WORDS("get", "secret", json_string_value(json_object_get(secret, "name")), where)))
+			continue;
+		alone.secrets = one;
+		r = mill_chart_secrets_text(&alone, &(struct mill_chart_where){0}, l->resolve, l->arg, &text, err);
+		if (r == 0)
+			r = mill_layer_call(l, MILL_LAYER_WORDS("create", "--filename=-", where), text.data, false, NULL, err);
+		mill_chart_text_wipe(&text);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+static int find_package(const struct mill_layer *l, const struct mill_chart *chart, char **ret, struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv argv = {0};
+	int r = mill_chart_package_find(l->packages, chart, ret, err);
+
+	if (r != -ENOENT)
+		return r;
+	mill_layer_say(l, "pull %s %s", chart->name, chart->version);
+	r = mill_mkdir_p(l->packages, 0755, err);
+	mill_chart_argv_pull(&l->helm, chart, l->packages, &argv);
+	r = r < 0 ? r : mill_layer_run(l, &argv, NULL, false, NULL, err);
+	if (r < 0)
+		return mill_error_hint(err, "where there is no way to %s, put %s-%s.tgz into %s", chart->repository, chart->name,
+				       chart->version, l->packages);
+	return mill_chart_package_find(l->packages, chart, ret, err);
+}
+
+/* The files of crds/ folders out of what helm template prints ("helm show crds" runs files together without a separator). */
+static void cut_crds(const char *text, struct mill_strbuf *out)
+{
+	bool keep = false;
+
+	for (const char *line = text, *end; *line; line = *end ? end + 1 : end) {
+		_cleanup_free_ char *source = NULL;
+
+		end = strchrnul(line, '\n');
+		if (mill_starts_with(line, "# Source: ")) {
+			source = mill_xstrndup(line, (size_t)(end - line));
+			keep = strstr(source, "/crds/") && !strstr(source, "/templates/");
+			if (keep)
+				mill_strbuf_addstr(out, "---\n");
+		}
+		if (keep)
+			mill_strbuf_printf(out, "%.*s\n", (int)(end - line), line);
+	}
+}
+
+/* The label goes to those that nobody had before. */
+static int apply_crds(const struct mill_layer *l, const struct mill_chart_release *rel, const char *package, const char *values,
+		      struct mill_error *err)
+{
+	_cleanup_strbuf_ struct mill_strbuf all = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+	struct mill_chart_helm with_crds = l->helm;
+
+	_cleanup_strbuf_ struct mill_strbuf before = MILL_STRBUF_INIT_MAX(OUTPUT_MAX), crds = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+	_cleanup_strbuf_ struct mill_strbuf applied = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+	_cleanup_strv_ struct mill_strv argv = {0}, names = {0}, label = {0}, old = {0};
+	_cleanup_free_ char *text = mill_xasprintf(MILL_LAYER_LABEL "=%s", rel->name);
+	int r = mill_layer_call(l, MILL_LAYER_WORDS("get", "customresourcedefinitions", "--output=name"), NULL, false, &before, err);
+
+	with_crds.skip_crds = false;
+	mill_chart_argv_template(&with_crds, rel, package, values, &argv);
+	r = r < 0 ? r : mill_layer_run(l, &argv, NULL, false, &all, err);
+	if (r == 0)
+		cut_crds(all.data, &crds);
+	if (!crds.len)
+		return r;
+	mill_layer_say(l, "CRDs of %s", rel->chart->name);
+	r = mill_layer_call(l, MILL_LAYER_WORDS("apply", "--server-side", "--force-conflicts", "--field-manager=data-mill", "--output=name", "--filename=-"),
+		 crds.data, false, &applied, err);
+	mill_strv_split(&names, applied.data, "\n");
+	mill_strv_split(&old, before.data, "\n");
+	for (size_t i = 0; i < names.n; i++)
+		if (!mill_strv_contains(&old, names.items[i]))
+			mill_strv_add(&label, names.items[i]);
+	for (size_t i = 0; r == 0 && i < label.n; i++)
+		r = mill_layer_call(l, MILL_LAYER_WORDS("label", "--overwrite", label.items[i], text), NULL, false, NULL, err);
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		r = mill_layer_call(l, MILL_LAYER_WORDS("wait", "--for=condition=Established", "--timeout=60s", names.items[i]), NULL, false, NULL, err);
+	return r;
+}
+
+/* CRDs, then the rest, with values that are gone afterwards. */
+static int upgrade(const struct mill_layer *l, struct mill_chart_release *rel, const char *package, struct mill_error *err)
+{
+	char dir[] = "/tmp/data-mill-values-XXXXXX";
+	_cleanup_strv_ struct mill_strv argv = {0};
+	struct mill_chart_helm h = l->helm;
+	int r;
+
+	if (!mkdtemp(dir))
+		return mill_fail_errno(err, errno, "a folder for values");
+	_cleanup_free_ char *values = mill_path_join(dir, "values.json"), *secret = mill_path_join(dir, "secret.json");
+	h.skip_crds = true; /* they are there */
+	h.wait = false;
+	r = mill_chart_values_write(rel, values, err);
+	r = r < 0 ? r : mill_chart_secret_values_write(rel, l->resolve, l->arg, secret, err);
+	mill_chart_argv_upgrade(&h, rel, package, values, &argv);
+	r = r < 0 ? r : apply_crds(l, rel, package, values, err);
+	if (r == 0)
+		mill_layer_say(l, "helm upgrade --install %s", rel->name);
+	r = r < 0 ? r : mill_layer_run(l, &argv, NULL, false, NULL, err);
+	mill_rm_rf(dir, NULL);
+	return r;
+}
+
+static int apply_objects(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
+{
+	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX);
+	_cleanup_free_ char *where = mill_xasprintf("--namespace=%s", rel->own_namespace);
+	int r = mill_chart_objects_text(rel, &(struct mill_chart_where){0}, &text, err);
+
+	if (r < 0 || !text.len)
+		return r;
+	return mill_layer_call(l, MILL_LAYER_WORDS("apply", "--server-side", "--field-manager=data-mill", "--filename=-", where), text.data, false, NULL, err);
+}
+
+static const char *condition_of(const struct mill_chart_ready_item *w)
+{
+	if (w->condition)
+		return w->condition;
+	return mill_starts_with(w->what, "crd/") ? "Established" : mill_starts_with(w->what, "deployment/") ? "Available" : "Ready";
+}
+
+static int wait_ready(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
+{
+	_cleanup_free_ char *where = mill_xasprintf("--namespace=%s", rel->own_namespace);
+
+	for (size_t i = 0; i < rel->n_ready; i++) {
+		const struct mill_chart_ready_item *w = &rel->ready[i];
+		_cleanup_free_ char *condition = mill_xasprintf("--for=condition=%s", condition_of(w));
+		_cleanup_free_ char *timeout = mill_xasprintf("--timeout=%llus", (unsigned long long)(w->timeout_ns / 1000000000));
+
+		mill_layer_say(l, "wait for %s", w->what);
+		int r = mill_layer_call(l, MILL_LAYER_WORDS("wait", condition, timeout, w->what, where), NULL, false, NULL, err);
+		if (r < 0)
+			return mill_error_hint(err, "kubectl -n %s get pods,events", rel->own_namespace);
+	}
+	return 0;
+}
+
+/* kubectl kustomize of each root in order, and what it prints applied. */
+static int apply_kustomize(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < rel->chart->n_kustomize; i++) {
+		_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+		_cleanup_strv_ struct mill_strv argv = {0};
+
+		mill_layer_say(l, "kustomize %s", rel->chart->kustomize[i]);
+		mill_chart_argv_kustomize(&l->helm, rel->chart->kustomize[i], &argv);
+		r = mill_layer_run(l, &argv, NULL, false, &text, err);
+		r = r < 0 ? r : mill_layer_call(l, MILL_LAYER_WORDS("apply", "--server-side", "--field-manager=data-mill", "--filename=-"), text.data, false, NULL, err);
+	}
+	return r;
+}
+
+int mill_layer_install(const struct mill_layer *l, struct mill_chart_release *rel, enum mill_layer_found *ret_found,
+		       struct mill_error *err)
+{
+	_cleanup_free_ char *package = NULL;
+	int r;
+
+	*ret_found = MILL_LAYER_FOREIGN;
+	if (is_foreign(l, rel))
+		return 0;
+	*ret_found = MILL_LAYER_INSTALLED;
+	r = rel->chart->name ? find_package(l, rel->chart, &package, err) : 0;
+	r = r < 0 ? r : make_namespace(l, rel->own_namespace, err);
+	r = r < 0 ? r : make_secrets(l, rel, err);
+	if (package)
+		r = r < 0 ? r : upgrade(l, rel, package, err);
+	r = r < 0 ? r : apply_kustomize(l, rel, err);
+	r = r < 0 ? r : apply_objects(l, rel, err);
+	if (r == 0 && l->wait)
+		r = wait_ready(l, rel, err);
+	return r < 0 ? mill_error_wrap(err, "%s", rel->component->name) : 0;
+}

@@ -204,7 +204,7 @@ static const struct mill_command values = {
 	.options = values_options, .word = MILL_WORD_FLAVOUR, .max_args = 1, .run = run_values,
 };
 static const struct mill_command *const subcommands[] = {
-	&list, &values, &mill_cmd_charts_lint, &mill_cmd_charts_package, &mill_cmd_charts_index, &mill_cmd_charts_serve, NULL};
+	&list, &values, &mill_cmd_charts_pull, &mill_cmd_charts_lint, &mill_cmd_charts_package, &mill_cmd_charts_index, &mill_cmd_charts_serve, NULL};
 
 const struct mill_command mill_cmd_charts = {
 	.name = "charts",
@@ -215,6 +215,7 @@ const struct mill_command mill_cmd_charts = {
 		       "which. Our own charts lie in helm-charts/ and can be served as a Helm repository.",
 	.examples = "data-mill charts list\n"
 		    "data-mill charts values -f explorative -r --output /tmp/values\n"
+		    "data-mill charts pull minio --output packages\n"
 		    "data-mill charts lint\n"
 		    "data-mill charts package --output dist/charts\n"
 		    "data-mill charts index dist/charts\n"

@@ -4,6 +4,7 @@
 
 #include "cmd/cmd.h"
 
-extern const struct mill_command mill_cmd_charts_lint, mill_cmd_charts_package, mill_cmd_charts_index, mill_cmd_charts_serve;
+extern const struct mill_command mill_cmd_charts_lint, mill_cmd_charts_package, mill_cmd_charts_index, mill_cmd_charts_serve,
+	mill_cmd_charts_pull;
 
 #endif

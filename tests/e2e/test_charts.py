@@ -6,6 +6,7 @@ A cluster as in kube.py.  Images are never pulled: that a server takes a chart d
 """
 
 import filecmp
+import hashlib
 import http.client
 import json
 import os
@@ -244,6 +245,38 @@ def test_a_flavour_sets_what_the_paths_name(program, tmp_path):
     assert made["release"] == "lake" and list(made["secrets"]) == ["lake-auth"]
     assert made["values"]["persistence"] == {"enabled": True, "size": "7Gi", "storageClass": "fast"}
     assert made["values"]["podLabels"] == {"team": "a"} and made["values"]["fullnameOverride"] == "lake"
+
+
+def test_packages_are_pulled_once_and_compared(program, tmp_path):
+    """With a helm that says what it was asked for: the repositories are not to be reached from everywhere."""
+    fake = tmp_path / "bin" / "helm"
+    fake.parent.mkdir()
+    fake.write_text(f"""#!/usr/bin/env python3
+import pathlib, sys
+if sys.argv[1] == "version":
+    print("v3.19.0"); sys.exit()
+words = sys.argv[1:]
+with open({str(tmp_path / 'asked')!r}, "a") as f:
+    f.write(" ".join(words) + "\\n")
+if "spark-operator" in words:
+    sys.exit("Error: chart not found")
+name = words[1].rsplit("/", 1)[-1]
+pathlib.Path(words[words.index("--destination") + 1], f"{{name}}-{{words[words.index('--version') + 1]}}.tgz").write_text("package of " + name)
+""")
+    fake.chmod(0o755)
+    env = {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
+    packages = tmp_path / "packages"
+    digest = hashlib.sha256(b"package of minio").hexdigest()
+    for _ in range(2):
+        done = program.run("charts", "pull", "minio", "lakefs", "--output", packages, env=env)
+        assert f"minio 0.13.3 sha256:{digest} (not in the manifest)" in done.out
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        f"pull lakefs --repo https://charts.lakefs.io --version 1.12.16 --destination {packages}",
+        f"pull oci://registry-1.docker.io/cloudpirates/minio --version 0.13.3 --destination {packages}",
+    ]
+    done = program.run("charts", "pull", "spark-operator", "--output", packages, env=env, code=1)
+    assert "helm pull spark-operator 2.5.2: chart not found" in done.err and "1 chart could not be had" in done.err
+    assert "did you mean 'minio'" in program.run("charts", "pull", "mino", env=env, code=2).err
 
 
 def documents(text):

@@ -28,7 +28,7 @@ static int check(struct mill_cluster *c, struct mill_error *err)
 
 static int kubeconfig(struct mill_cluster *c, struct mill_error *err)
 {
-	return mill_kubefile_choose(c, mill_cluster_text(c, "context"), err);
+	return mill_kubefile_choose(c, c->context, err);
 }
 
 static int status(struct mill_cluster *c, struct mill_cluster_status *ret, struct mill_error *err)

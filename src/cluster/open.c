@@ -145,7 +145,10 @@ int mill_cluster_open(const json_t *d, const struct mill_cluster_host *host, str
 	c->dir = mill_arena_printf(&c->arena, "%s/clusters/%s.%s", host->layout->state, provider, c->name);
 	c->kubeconfig = c->driver->foreign ? keep(c, d, "kubeconfig")
 					   : mill_arena_printf(&c->arena, "%s/kubeconfig", c->dir);
-	c->context = c->driver->foreign ? mill_cluster_text(c, "context") : keep(c, d, "context");
+	/* a record holds the one that was chosen: the current one of the file may be another by now */
+	c->context = keep(c, d, "context");
+	if (!c->context && c->driver->foreign)
+		c->context = mill_cluster_text(c, "context");
 	mill_cluster_settings(c);
 	if (c->driver->check)
 		r = c->driver->check(c, err);

@@ -6,6 +6,8 @@
 
 #include "cluster/internal.h"
 
+#define TAIL_MAX ((size_t)16 << 10)
+
 #define EXPIRED_AWS "sign in again (aws sso login, or fresh keys), then the same command once more"
 #define LOGIN_AWS "aws configure     (or AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); aws sts get-caller-identity shows who you are"
 #define LOGIN_GCLOUD "gcloud auth login     and: gcloud config set project PROJECT"
@@ -88,7 +90,11 @@ static const struct mill_symptom symptoms[] = {
 	{MILL_SYMPTOM_ABSENT, "gcloud", "Not found: projects/", "there is no such cluster", NULL},
 	{MILL_SYMPTOM_ABSENT, "gcloud", "code=404", "there is no such cluster", NULL},
 	{MILL_SYMPTOM_EXISTS, "gcloud", "Already exists: projects/", "a cluster of that name is already there", NULL},
-	{MILL_SYMPTOM_QUOTA, "gcloud", "quota", "the project's quota is used up", QUOTA_GCLOUD},
+	{MILL_SYMPTOM_QUOTA, "gcloud", "quota to satisfy", "the project's quota is used up", QUOTA_GCLOUD},
+	{MILL_SYMPTOM_QUOTA, "gcloud", "quota exceeded", "the project's quota is used up", QUOTA_GCLOUD},
+	{MILL_SYMPTOM_QUOTA, "gcloud", "exceeded quota", "the project's quota is used up", QUOTA_GCLOUD},
+	{MILL_SYMPTOM_QUOTA, "gcloud", "QUOTA_EXCEEDED", "the project's quota is used up", QUOTA_GCLOUD},
+	{MILL_SYMPTOM_QUOTA, "gcloud", "Quota '", "the project's quota is used up", QUOTA_GCLOUD},
 	{MILL_SYMPTOM_QUOTA, "gcloud", "RESOURCE_EXHAUSTED", "the zone has no such machines free, or a quota is used up", QUOTA_GCLOUD},
 	{MILL_SYMPTOM_QUOTA, "gcloud", "ZONE_RESOURCE_POOL_EXHAUSTED", "the zone has no machine of that size free", "another zone or node_size"},
 	{MILL_SYMPTOM_NO_CREDENTIALS, "gcloud", "do not currently have an active account", "nobody is signed in", LOGIN_GCLOUD},
@@ -99,7 +105,7 @@ static const struct mill_symptom symptoms[] = {
 	 "gcloud services enable container.googleapis.com"},
 	{MILL_SYMPTOM_FORBIDDEN, "gcloud", "SERVICE_DISABLED", "the Kubernetes Engine API is off in this project",
 	 "gcloud services enable container.googleapis.com"},
-	{MILL_SYMPTOM_FORBIDDEN, "gcloud", "BILLING", "the project has no billing account", "link one: https://console.cloud.google.com/billing"},
+	{MILL_SYMPTOM_FORBIDDEN, "gcloud", "billing account", "the project has no billing account", "link one: https://console.cloud.google.com/billing"},
 	{MILL_SYMPTOM_FORBIDDEN, "gcloud", "code=403", "this account lacks a permission", "the role Kubernetes Engine Admin (roles/container.admin)"},
 	{MILL_SYMPTOM_FORBIDDEN, "gcloud", "PERMISSION_DENIED", "this account lacks a permission", "the role Kubernetes Engine Admin (roles/container.admin)"},
 	{MILL_SYMPTOM_NO_CREDENTIALS, "gcloud", "required property [project]", "no project is chosen",
@@ -151,6 +157,11 @@ static bool contains(const char *text, const char *needle)
 
 const struct mill_symptom *mill_symptom_find(const char *tool, const char *output)
 {
+	size_t n = strlen(output);
+
+	/* the cause is near the end; long before it stand warnings that came to nothing */
+	if (n > TAIL_MAX)
+		output += n - TAIL_MAX;
 	for (size_t i = 0; i < MILL_ARRAY_LEN(symptoms); i++)
 		if ((!symptoms[i].tool || mill_streq(symptoms[i].tool, tool)) && contains(output, symptoms[i].needle))
 			return &symptoms[i];

@@ -22,20 +22,23 @@ pytestmark = [
 ]
 # a person's server: the hub's API as its smoke test speaks it, from inside
 SPAWN = """
-import json, sys, time, urllib.request
-token, user, picked = sys.argv[1:]
-def call(method, path, body=None):
-    request = urllib.request.Request("http://jupyterhub:8000/hub/api/users/" + user + path, json.dumps(body).encode(), {"Authorization": "token " + token}, method=method)
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        text = answer.read()
-        return json.loads(text) if text else {}
-call("POST", "")
+import json, sys, time, urllib.error, urllib.request
+token, (user, picked) = sys.stdin.read().strip(), sys.argv[1:]
+def call(method, path="", body=None):
+    data = None if method == "GET" else json.dumps(body).encode()
+    request = urllib.request.Request("http://jupyterhub:8000/hub/api/users/" + user + path, data, {"Authorization": "token " + token}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.loads(answer.read() or "{}")
+    except urllib.error.HTTPError as error:
+        if error.code != 409:  # the user is there already
+            raise
+call("POST")
 call("POST", "/server", {"environment": picked})
 deadline = time.monotonic() + 180
 while time.monotonic() < deadline:
-    with urllib.request.urlopen(urllib.request.Request("http://jupyterhub:8000/hub/api/users/" + user, headers={"Authorization": "token " + token}), timeout=30) as answer:
-        if json.load(answer)["servers"].get("", {}).get("ready"):
-            sys.exit(0)
+    if call("GET")["servers"].get("", {}).get("ready"):
+        sys.exit(0)
     time.sleep(0.5)
 sys.exit("the server is not ready")
 """
@@ -78,6 +81,13 @@ class Explore:
             labels = pod["metadata"]["labels"]
             found[labels["data-mill.io/component"] + "." + labels["data-mill.io/service"]] = pod["metadata"]["uid"]
         return found
+
+    def spawn(self, user, environment):
+        """Its pod."""
+        python = ["exec", "-i", "jupyterhub-hub-0", "--", "/usr/bin/python3", "-c", SPAWN]
+        self.kubectl(*python, user, environment, input=self.secret("jupyterhub", "ops"))
+        (pod,) = self.notebooks()
+        return pod
 
     def notebooks(self):
         return self.cluster.json("-n", self.namespace, "get", "pods", "-l", "data-mill.io/role=notebook")["items"]
@@ -128,9 +138,7 @@ def test_no_pod_tells_a_secret(explore):
 
 def test_a_server_is_a_pod_of_the_picked_environment(explore):
     """Restricted, with a volume of its own, and with the variables in a Secret: what anna sees is what `env` prints."""
-    token = explore.secret("jupyterhub", "ops")
-    explore.kubectl("exec", "-i", "jupyterhub-hub-0", "--", "/usr/bin/python3", "-c", SPAWN, token, "anna", "scipy")
-    (pod,) = explore.notebooks()
+    pod = explore.spawn("anna", "scipy")
     spec = pod["spec"]
     image = spec["containers"][0]["image"]
     assert "/scipy:" in image and not spec.get("automountServiceAccountToken"), image
@@ -175,8 +183,7 @@ def test_down_and_up_keep_data(explore):
     assert "42" in influx("query?db=people&q=SELECT%20*%20FROM%20kept")
     sample = explore.here("test", "superset", "--json", "-q").json["tests"][0]
     assert any(c["name"] == "the sample dashboard" and c["ok"] for c in sample["checks"])
-    explore.kubectl("exec", "-i", "jupyterhub-hub-0", "--", "/usr/bin/python3", "-c", SPAWN, explore.secret("jupyterhub", "ops"), "anna", "base")
-    (pod,) = explore.notebooks()
+    pod = explore.spawn("anna", "base")
     explore.kubectl("exec", pod["metadata"]["name"], "--", "/usr/bin/test", "-f", "/home/jovyan/notebooks/mine.ipynb")
 
 

@@ -206,6 +206,7 @@ const struct mill_command mill_cmd_image = {
 		       "commands are for doing it before, and elsewhere.",
 	.examples = "data-mill image build minio\n"
 		    "data-mill image push minio --registry registry.example.com/team\n"
-		    "data-mill image list",
+		    "data-mill image list\n"
+		    "data-mill image gc",
 	.subcommands = subcommands,
 };

@@ -246,7 +246,11 @@ const struct mill_command mill_cmd_registry = {
 	.description = "A registry on this machine for the images that clusters here pull. It is a platform of its own, "
 		       "supervised like any other; other platforms are not touched.",
 	.examples = "data-mill registry start\n"
+		    "data-mill registry status\n"
 		    "data-mill image push minio\n"
-		    "data-mill registry config kind",
+		    "data-mill registry config kind\n"
+		    "data-mill registry gc\n"
+		    "data-mill registry stop\n"
+		    "data-mill registry uninstall --delete-data",
 	.subcommands = subcommands,
 };

@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cmd/context.h"
+#include "image/image.h"
 #include "runtime/native/context.h"
 
 #define TARGET_MAX 50
@@ -75,7 +76,11 @@ static int enter(struct mill_context *ctx, struct mill_error *err)
 
 	ctx->registry = text_at(section, "registry");
 	ctx->pull_secret = text_at(section, "pull_secret");
+	if (!ctx->registry && getenv("DATA_MILL_REGISTRY") && *getenv("DATA_MILL_REGISTRY"))
+		ctx->registry = mill_xstrdup(getenv("DATA_MILL_REGISTRY"));
 	if (!ctx->registry)
+		ctx->registry = mill_registry_local(&ctx->layout);
+	if (!ctx->registry) /* what it will be once it is started; a plan says when nothing answers there */
 		ctx->registry = mill_xstrdup("127.0.0.1:5000");
 	return mill_cluster_access(ctx->cluster, &ctx->kubeconfig, &ctx->kube_context, err);
 }

@@ -78,7 +78,8 @@ static bool image(struct mill_build *b, struct mill_planned *c)
 	const struct mill_component *comp = c->rendered->component;
 	json_t *source = mill_render_image(b->r, c->rendered), *data;
 	_cleanup_error_ struct mill_error err = {0};
-	bool exists = false;
+	_cleanup_free_ char *id = NULL;
+	bool exists = false, pulled, known;
 	char tag[32];
 
 	if (b->host->image(b->host->arg, source, tag, &exists, &err) < 0) {
@@ -88,13 +89,28 @@ static bool image(struct mill_build *b, struct mill_planned *c)
 		return false;
 	}
 	c->rendered->image = mill_arena_printf(&b->m->arena, "%s:%s", comp->name, tag);
-	if (exists || b->o->start_only) {
+	if (b->o->start_only) {
 		json_decref(source);
 		return exists;
 	}
-	data = json_pack("{s:s, s:o}", "image", c->rendered->image, "source", source);
-	mill_ids_add(&c->before, mill_build_action(b, MILL_ACTION_INSTALL, comp->name, "image", NULL, data, "not in the registry"));
-	count_install(b, comp);
+	id = mill_xasprintf("%s.prepull", comp->name);
+	pulled = !comp->is_environment || mill_build_is_done(b, id, tag, &known);
+	if (exists && pulled) {
+		json_decref(source);
+		return true;
+	}
+	data = json_pack("{s:s}", "image", c->rendered->image);
+	if (!exists)
+		json_object_set(data, "source", source);
+	json_decref(source);
+	if (!pulled) { /* people should not wait for it when they spawn a notebook */
+		json_object_set_new(data, "id", json_string(id));
+		json_object_set_new(data, "fingerprint", json_string(tag));
+	}
+	mill_ids_add(&c->before, mill_build_action(b, MILL_ACTION_INSTALL, comp->name, "image", NULL, data, "%s",
+						   exists ? "not on the nodes yet" : "not in the registry"));
+	if (!exists)
+		count_install(b, comp);
 	return true;
 }
 

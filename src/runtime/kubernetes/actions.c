@@ -43,28 +43,41 @@ void mill_kube_image_source(const struct mill_kube *k, const json_t *source, str
 	};
 }
 
-static int install(struct mill_kube *k, const struct mill_action *a, struct mill_progress *p, struct mill_error *err)
+static int make_image(struct mill_kube *k, const char *image, const json_t *description, struct mill_progress *p, struct mill_error *err)
 {
-	const char *image = mill_json_get_string(a->data, "image", ""), *colon = strrchr(image, ':');
 	const struct mill_image_registry registry = {.host = k->registry};
 	struct mill_image_options o = MILL_IMAGE_OPTIONS_INIT;
 	struct mill_image_source source;
+	const char *colon = strrchr(image, ':');
 	int r;
 
 	if (!colon || !k->images)
-		return mill_fail(err, EINVAL, "%s: the plan names no image", a->component);
-	mill_kube_image_source(k, json_object_get(a->data, "source"), &source);
+		return mill_fail(err, EINVAL, "the plan names no image");
+	mill_kube_image_source(k, description, &source);
 	o.cancel_fd = mill_progress_cancel_fd(p);
 	o.on_progress = on_progress;
 	o.arg = p;
 	r = mill_image_build(k->images, &source, &o, NULL, err);
-	if (r == 0) {
-		mill_progress_report(p, -1, "push %s", image);
-		r = mill_image_push(k->images, &registry, source.name, colon + 1, &o, err);
-	}
 	if (r < 0)
-		mill_error_wrap(err, "image of %s", a->component);
-	return r;
+		return r;
+	mill_progress_report(p, -1, "push %s", image);
+	return mill_image_push(k->images, &registry, source.name, colon + 1, &o, err);
+}
+
+/* Made and pushed where the registry lacks it; an environment's is pulled by the nodes, too. */
+static int install(struct mill_kube *k, const struct mill_action *a, struct mill_progress *p, struct mill_error *err)
+{
+	const char *image = mill_json_get_string(a->data, "image", ""), *id = mill_json_get_string(a->data, "id", NULL);
+	const json_t *source = json_object_get(a->data, "source");
+	int r = source ? make_image(k, image, source, p, err) : 0;
+
+	if (r < 0)
+		return mill_error_wrap(err, "image of %s", a->component), r;
+	if (!id)
+		return 0;
+	mill_kube_prepull(k, image, p);
+	r = mill_native_task_done(k->n, id, mill_json_get_string(a->data, "fingerprint", ""), err);
+	return r < 0 ? r : mill_kube_push(k, err);
 }
 
 /* ---- services ---- */

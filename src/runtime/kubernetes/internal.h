@@ -135,6 +135,10 @@ int mill_kube_write_values(const struct mill_kube *k, const char *component, con
 void mill_kube_forget_deploys(struct mill_kube *k);
 int mill_kube_rollback(struct mill_kube *k, const char *component, struct mill_error *err);
 
+/* ---- prepull.c ---- */
+/* "name:tag" on every node; what goes wrong is told, not returned. */
+void mill_kube_prepull(struct mill_kube *k, const char *image, struct mill_progress *p);
+
 /* ---- ready.c ---- */
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err);
 /* The last lines of a pod, owned, may be "". */

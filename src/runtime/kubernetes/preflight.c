@@ -23,6 +23,7 @@ static const struct {
 	{"events", {"get", "list", "watch", NULL}},
 	{"statefulsets.apps", {"get", "list", "create", "patch", "delete", NULL}},
 	{"deployments.apps", {"get", "list", "create", "patch", "delete", NULL}},
+	{"daemonsets.apps", {"get", "create", "patch", "delete", NULL}},
 	{"statefulsets.apps/scale", {"patch", NULL}},
 	{"deployments.apps/scale", {"patch", NULL}},
 	{"networkpolicies.networking.k8s.io", {"get", "list", "create", "patch", "delete", NULL}},

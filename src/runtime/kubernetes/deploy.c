@@ -12,7 +12,8 @@
 #include "base/io.h"
 #include "base/json.h"
 
-#define HELM_MS 300000
+#define HELM_MS     300000
+#define HISTORY_MAX 5 /* records that helm keeps of a release */
 
 struct mill_kube_deploy {
 	struct mill_kube_deploy *next;
@@ -136,17 +137,35 @@ static int release_state(struct mill_kube *k, const char *release, char **ret_st
 	return r;
 }
 
-/* A helm that was killed leaves a record that blocks the next one: the record goes, the objects stay and are taken over. */
+/* A helm that was killed leaves a record that blocks the next one: the record goes (1), the objects stay and are taken over. */
 static int recover(struct mill_kube *k, const char *release, const char *status, int revision, struct mill_progress *p,
 		   struct mill_error *err)
 {
 	_cleanup_free_ char *name = mill_xasprintf("secret/sh.helm.release.v1.%s.v%d", release, revision);
+	int r;
 
 	if (!status || !mill_starts_with(status, "pending-"))
 		return 0;
 	mill_progress_report(p, -1, "an earlier helm was killed (%s): going on from there", status);
-	return mill_kube_kubectl(k, MILL_KUBE_CALL("remove the record of a helm that was killed"), NULL, NULL, err, "delete", name,
-				 "--ignore-not-found", NULL);
+	r = mill_kube_kubectl(k, MILL_KUBE_CALL("remove the record of a helm that was killed"), NULL, NULL, err, "delete", name,
+			      "--ignore-not-found", NULL);
+	return r < 0 ? r : 1;
+}
+
+/* An upgrade and then its rollback may both have been stopped: until no newest record is in the way. */
+static int settle(struct mill_kube *k, const char *release, int *ret_deployed, struct mill_progress *p, struct mill_error *err)
+{
+	int r = 1;
+
+	for (int i = 0; i < HISTORY_MAX && r > 0; i++) {
+		_cleanup_free_ char *status = NULL;
+		int revision;
+
+		r = release_state(k, release, &status, &revision, ret_deployed, err);
+		if (r == 0)
+			r = recover(k, release, status, revision, p, err);
+	}
+	return r < 0 ? r : 0;
 }
 
 /* What helm applied is kept: drift is measured against it. */
@@ -177,7 +196,7 @@ static int upgrade(struct mill_kube *k, const char *component, const char *relea
 	mill_strv_add(&words, release);
 	mill_strv_add(&words, chart);
 	mill_strv_addf(&words, "--values=%s", values);
-	mill_strv_add(&words, "--history-max=5");
+	mill_strv_addf(&words, "--history-max=%d", HISTORY_MAX);
 	mill_strv_add(&words, "--output=json");
 	r = mill_kube_helm_v(k, &c, &words, &said, err);
 	if (r == 0)
@@ -198,10 +217,9 @@ static int explain_foreign(const char *release, struct mill_error *err, int r)
 static int deploy(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_progress *p, struct mill_error *err)
 {
 	_cleanup_json_ json_t *specs = specs_of(k, d->component), *values = NULL;
-	_cleanup_free_ char *path = NULL, *status = NULL;
+	_cleanup_free_ char *path = NULL;
 	json_t *secrets = json_array();
 	const json_t *record = NULL;
-	int revision = 0;
 	int r = mill_native_record(k->n, d->component, &record, err);
 
 	if (r == 0)
@@ -212,9 +230,7 @@ static int deploy(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_p
 	if (r == 0)
 		r = mill_kube_write_values(k, d->component, values, &path, err);
 	if (r == 0)
-		r = release_state(k, mill_kube_release(record), &status, &revision, &d->previous, err);
-	if (r == 0)
-		r = recover(k, mill_kube_release(record), status, revision, p, err);
+		r = settle(k, mill_kube_release(record), &d->previous, p, err);
 	if (r == 0) {
 		mill_progress_report(p, -1, "helm upgrade --install %s", mill_kube_release(record));
 		r = explain_foreign(mill_kube_release(record), err, upgrade(k, d->component, mill_kube_release(record), path, p, err));

@@ -9,9 +9,9 @@
 
 /* The same list is the Role that `render --layer role` prints. */
 static const struct {
-	const char *resource, *verbs[6];
+	const char *resource, *verbs[7];
 } needs[] = {
-	{"secrets", {"get", "list", "create", "patch", "delete", NULL}},
+	{"secrets", {"get", "list", "create", "update", "patch", "delete", NULL}}, /* update: helm, of its own records */
 	{"configmaps", {"get", "list", "create", "patch", "delete", NULL}},
 	{"services", {"get", "list", "create", "patch", "delete", NULL}},
 	{"persistentvolumeclaims", {"get", "list", "watch", "create", "delete", NULL}},

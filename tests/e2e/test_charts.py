@@ -288,7 +288,7 @@ def is_crd(document):
 
 
 def name_of(document):
-    return re.search(r'(?ms)^metadata:.*?^  name: *"?([\w.-]+)', document)[1]
+    return re.search(r"""(?ms)^metadata:.*?^  name: *["']?([\w.-]+)""", document)[1]
 
 
 def package_of(release):
@@ -405,6 +405,9 @@ def test_upstream(component, cluster, crds, releases, helm, place):  # noqa: F81
             package = package_of(release)
             text = render(helm, release, package, folder)
             assert text == render(helm, release, package, folder), f"{package.name}: something in it is random"
+            made = {(re.search(r'(?m)^"?kind"?: *"?(\w+)', d)[1].lower(), name_of(d)) for d in documents(text)}
+            for what in (w["what"].split("/") for w in release["ready"]):
+                assert ({"crd": "customresourcedefinition"}.get(what[0], what[0].split(".")[0]), what[1]) in made, what
             groups = {}
             for d in documents(text):
                 if not is_crd(d):

@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cmd/context.h"
+#include "cmd/interrupt.h"
 #include "image/image.h"
 #include "runtime/native/context.h"
 
@@ -56,7 +57,7 @@ static int on_confirm(void *arg, const char *question, const char *expected, str
 
 static struct mill_cluster_host *host_of(struct mill_context *ctx, struct mill_cluster_host *h)
 {
-	*h = (struct mill_cluster_host){.layout = &ctx->layout, .cancel_fd = -1, .note = on_note, .output = on_output,
+	*h = (struct mill_cluster_host){.layout = &ctx->layout, .cancel_fd = mill_interrupt_fd(NULL), .note = on_note, .output = on_output,
 				      .confirm = on_confirm, .arg = ctx->ui};
 	return h;
 }

@@ -42,8 +42,11 @@ static int run(struct mill_invocation *inv, struct mill_error *err)
 	if (data)
 		mill_note(inv->ui, "platform %s.%s is gone", ctx.platform->target, ctx.platform->name);
 	else
-		mill_note(inv->ui, "platform %s.%s is stopped and removed; its data stays in %s",
-			  ctx.platform->target, ctx.platform->name, ctx.platform->dir);
+		mill_note(inv->ui, "platform %s.%s is stopped and removed; its data stays in %s%s", ctx.platform->target,
+			  ctx.platform->name, ctx.kube ? "the volume claims of namespace " : "",
+			  ctx.kube ? ctx.platform->name : ctx.platform->dir);
+	if (ctx.cluster && !mill_streq(mill_cluster_provider(ctx.cluster), "kubeconfig"))
+		mill_note(inv->ui, "%s itself stays; `data-mill cluster delete` deletes it", mill_cluster_title(ctx.cluster));
 	return MILL_EXIT_OK;
 }
 

@@ -94,6 +94,8 @@ if PODS:
                 self.cmd = ["-c", file.read()]
             self.image, self.image_pull_secrets = chosen["image"], [chosen["pull_secret"]] if chosen["pull_secret"] else []
             self.extra_container_config = {"command": [chosen["store"] + "/bin/python"]}
+            # One for itself: the device plugin gives it, and nobody else gets it meanwhile.
+            self.extra_resource_limits = {"nvidia.com/gpu": "1"} if chosen["gpu"] else {}
             return super().start()
 
         def get_env(self):
@@ -109,6 +111,20 @@ else:
     class EnvironmentSpawner(Picked, SimpleLocalProcessSpawner):
         """A process in the environment that its user picked."""
 
+        devices = sorted(int(f.name[6:]) for f in pathlib.Path("/dev").glob("nvidia[0-9]*") if f.name[6:].isdigit())
+        held = {}  # person's server -> the GPU that its notebooks see
+
+        def visible_device(self):
+            """The GPU that the fewest servers see; none for an environment that wants none."""
+            if not self.environment_chosen["gpu"] or not self.devices:
+                return ""
+            used = list(self.held.values())
+            return str(self.held.setdefault(self._log_name, min(self.devices, key=used.count)))
+
+        def clear_state(self):
+            super().clear_state()
+            self.held.pop(self._log_name, None)
+
         async def start(self):
             chosen = self.environment_chosen
             self.cmd = [chosen["store"] + "/bin/python", "-m", "jupyterhub.singleuser"]
@@ -120,7 +136,7 @@ else:
             own = self.own_variables(self.home_dir, S["component"] + "/context")
             for folder in (own["PIP_TARGET"], own["R_LIBS_USER"]):
                 os.makedirs(folder, exist_ok=True)
-            return super().get_env() | read("variables.json") | own
+            return super().get_env() | read("variables.json") | own | {"CUDA_VISIBLE_DEVICES": self.visible_device()}
 
 
 c = get_config()  # noqa: F821

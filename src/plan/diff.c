@@ -122,7 +122,8 @@ static bool software(struct mill_build *b, struct mill_planned *c)
 	size_t i;
 
 	if (comp->gpu && !(b->host->has_gpu && b->host->has_gpu(b->host))) {
-		mill_build_note(b, "note", "%s: left out, it wants a GPU and this machine shows none", comp->name);
+		mill_build_note(b, "note", "%s: left out, it wants a GPU and %s none", comp->name,
+				b->host->pods ? "no node offers" : "this machine shows");
 		return false;
 	}
 	if (b->host->image)

@@ -170,6 +170,25 @@ static void observe(void *arg, const char *id, struct mill_observed *ret)
 	mill_native_observe(k->n, id, ret);
 }
 
+/* A node that the device plugin gave GPUs to.  Who may not look at nodes is told that there is none. */
+static bool has_gpu(const struct mill_plan_host *h)
+{
+	struct mill_kube_call c = {.what = "look for GPUs", .cancel_fd = -1, .cluster = true, .raw = true};
+	_cleanup_json_ json_t *nodes = NULL;
+	const json_t *node;
+	size_t i;
+
+	if (mill_kube_json(h->arg, &c, &nodes, NULL, "get", "nodes", NULL) < 0 || c.status)
+		return false;
+	json_array_foreach(json_object_get(nodes, "items"), i, node) {
+		const json_t *room = json_object_get(json_object_get(node, "status"), "allocatable");
+
+		if (!mill_streq(mill_json_get_string(room, "nvidia.com/gpu", "0"), "0"))
+			return true;
+	}
+	return false;
+}
+
 static int port(const struct mill_plan_host *h, const char *key, uint16_t preferred, uint16_t pinned, uint16_t *ret_port, bool *ret_moved,
 		struct mill_error *err)
 {
@@ -193,7 +212,7 @@ void mill_kube_host(struct mill_kube *k, struct mill_plan_host *h)
 	h->drift = mill_kube_drift;
 	h->port = port;
 	h->port_holder = NULL;
-	h->has_gpu = NULL;
+	h->has_gpu = has_gpu;
 	/* Nodes have the memory, not this machine: everybody gets what the manifest says, and the scheduler finds room. */
 	h->memory_total = (uint64_t)1 << 50;
 	h->memory_available = h->memory_total;

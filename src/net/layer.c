@@ -18,7 +18,11 @@ struct mill_net_layer {
 	struct mill_hash *inner, *outer;
 	uint64_t inner_bytes, outer_bytes;
 	int fd;
-	int code; /* errno of what went wrong in a callback */
+	/*
+	 * errno of what went wrong in a callback, ECANCELED when it is given up.  The callbacks never say so themselves: a
+	 * writer that failed does not free what its client made (libarchive 3.6); they swallow what comes after.
+	 */
+	int code;
 	char *path;
 	char *block;
 };
@@ -27,11 +31,11 @@ static la_ssize_t write_file(struct archive *a, void *arg, const void *data, siz
 {
 	struct mill_net_layer *l = arg;
 	(void)a;
-	int r = mill_write_all(l->fd, data, len);
-	if (r < 0) {
+	int r = l->code ? 0 : mill_write_all(l->fd, data, len);
+	if (r < 0)
 		l->code = -r;
-		return -1;
-	}
+	if (l->code)
+		return (la_ssize_t)len;
 	mill_hash_update(l->outer, data, len);
 	l->outer_bytes += len;
 	return (la_ssize_t)len;
@@ -41,6 +45,8 @@ static la_ssize_t write_tar(struct archive *a, void *arg, const void *data, size
 {
 	struct mill_net_layer *l = arg;
 	(void)a;
+	if (l->code)
+		return (la_ssize_t)len;
 	mill_hash_update(l->inner, data, len);
 	l->inner_bytes += len;
 	return archive_write_data(l->file, data, len) == (la_ssize_t)len ? (la_ssize_t)len : -1;
@@ -111,7 +117,7 @@ static int add_source(struct mill_net_layer *l, const struct mill_net_layer_item
 			return mill_fail_errno(err, (int)-n, "read %s", item->source);
 		if (n == 0)
 			return mill_fail(err, EIO, "%s became shorter while it was read", item->source);
-		if (archive_write_data(l->tar, l->block, (size_t)n) != n)
+		if (archive_write_data(l->tar, l->block, (size_t)n) != n || l->code)
 			return failed(l, l->tar, item->path, err);
 		left -= (uint64_t)n;
 	}
@@ -140,21 +146,21 @@ int mill_net_layer_add(struct mill_net_layer *l, const struct mill_net_layer_ite
 	archive_entry_set_size(e, item->type == 'f' ? (la_int64_t)item->size : 0);
 	if (item->type == 'l')
 		archive_entry_set_symlink(e, item->target);
-	int r = archive_write_header(l->tar, e) == ARCHIVE_OK ? 0 : failed(l, l->tar, item->path, err);
+	int r = archive_write_header(l->tar, e) == ARCHIVE_OK && !l->code ? 0 : failed(l, l->tar, item->path, err);
 	archive_entry_free(e);
 	if (r < 0 || item->type != 'f' || item->size == 0)
 		return r;
 	if (item->source)
 		return add_source(l, item, err);
-	return archive_write_data(l->tar, item->data, item->size) == (la_ssize_t)item->size ? 0
-											    : failed(l, l->tar, item->path, err);
+	bool whole = archive_write_data(l->tar, item->data, item->size) == (la_ssize_t)item->size;
+	return whole && !l->code ? 0 : failed(l, l->tar, item->path, err);
 }
 
 static int close_archives(struct mill_net_layer *l, struct mill_error *err)
 {
-	if (archive_write_close(l->tar) != ARCHIVE_OK)
+	if (archive_write_close(l->tar) != ARCHIVE_OK || l->code)
 		return failed(l, l->tar, "end", err);
-	if (archive_write_finish_entry(l->file) != ARCHIVE_OK || archive_write_close(l->file) != ARCHIVE_OK)
+	if (archive_write_finish_entry(l->file) != ARCHIVE_OK || archive_write_close(l->file) != ARCHIVE_OK || l->code)
 		return failed(l, l->file, "end", err);
 	return fsync(l->fd) < 0 ? mill_fail_errno(err, errno, "sync %s", l->path) : 0;
 }
@@ -165,16 +171,12 @@ int mill_net_layer_end(struct mill_net_layer *l, struct mill_net_layer_result *r
 	int r = 0;
 	if (ret)
 		r = close_archives(l, err);
-	if (l->tar) {
-		if (!ret)
-			(void)archive_write_fail(l->tar);
+	if (!l->code && !ret)
+		l->code = ECANCELED;
+	if (l->tar)
 		archive_write_free(l->tar);
-	}
-	if (l->file) {
-		if (!ret)
-			(void)archive_write_fail(l->file);
+	if (l->file)
 		archive_write_free(l->file);
-	}
 	mill_hash_finish(l->inner, inner);
 	mill_hash_finish(l->outer, outer);
 	if (r == 0 && ret) {

@@ -297,11 +297,29 @@ static void publish(struct mill_build *b)
 
 /* ---- the way in ---- */
 
+/* What a chart is given is rendered (`charts values`); nothing installs a chart of the namespace's layer yet. */
+static void refuse_chart(struct mill_build *b, const struct mill_component *comp)
+{
+	struct mill_diag *d = mill_diag_error(b->m->diags, comp->mark, "'%s' is to run by its upstream's chart, which `up` cannot install yet",
+					      comp->name);
+
+	if (comp->stands_in)
+		mill_diag_hint(d, "let %s stand in: project.use: {%s: %s}; or install the chart by hand: data-mill charts values",
+			       comp->stands_in, comp->category, comp->stands_in);
+	else
+		mill_diag_hint(d, "%sinstall it by hand with what `data-mill charts values` prints",
+			       comp->n_services ? "`kubernetes: {deployment: generic}` in its block takes our chart; or " : "");
+}
+
 static void diff_component(struct mill_build *b, struct mill_planned *c)
 {
 	const struct mill_component *comp = c->rendered->component;
 	json_t *record;
 
+	if (b->host->pods && mill_streq(comp->deployment, "chart")) {
+		refuse_chart(b, comp);
+		return;
+	}
 	providers(b, c);
 	if (c->absent || !software(b, c)) {
 		c->absent = true;

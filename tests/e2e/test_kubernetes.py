@@ -104,3 +104,9 @@ def left(t, before):
     """What is there and was not before.  Volumes of a pool are the cluster's; on a shared cluster others come and go."""
     found = {n for n in t.cluster.names() - before if not n.startswith("PersistentVolume ")}
     return found if t.cluster.ours else {n for n in found if t.namespace in n}
+
+
+def test_an_upstream_chart_is_refused_not_ignored(kube):
+    kube.flavour("minio", minio={"kubernetes": {"deployment": "chart"}})
+    refused = kube("plan", "-h", "-f", "default", code=2)
+    assert "'minio' is to run by its upstream's chart, which `up` cannot install yet" in refused.err and "deployment: generic" in refused.err, refused

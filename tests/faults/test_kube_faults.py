@@ -278,3 +278,20 @@ def test_the_api_server_dies_during_up(kube):
         assert "API server does not answer" in said, said
         kube.up()
     assert {s["state"] for s in kube.status().values()} == {"ready"}
+
+
+def test_a_kubelet_that_is_stopped(kube):
+    if not kube.cluster.ours:
+        pytest.skip("the cluster is somebody else's: its kubelet is not stopped")
+    one(kube)
+    kube.env["DATA_MILL_KUBE_WAIT"] = "8s"
+    pid = kube.cluster.pid("kubelet")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        failed = kube.up(check=False, code=1)
+        assert "kubelet does not answer" in failed.err and "describe node" in failed.err, failed
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    del kube.env["DATA_MILL_KUBE_WAIT"]
+    kube.up()
+    assert kube.status()["a.server"]["state"] == "ready"

@@ -156,7 +156,7 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 	const json_t *w = json_object_get(json_object_get(snapshot, "workloads"), workload), *pod;
 	const json_t *annotations = json_object_get(
 		json_object_get(json_object_get(json_object_get(w, "spec"), "template"), "metadata"), "annotations");
-	const char *dot = strchr(id, '.'), *state, *pod_name = NULL, *started = NULL;
+	const char *dot = strchr(id, '.'), *state, *pod_name = NULL, *started = NULL, *pending_on = NULL;
 	_cleanup_free_ char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id)), *trouble = NULL;
 	int64_t restarts = 0;
 	bool any_running = false;
@@ -175,6 +175,8 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 			trouble = pod_trouble(pod, &restarts);
 		any_running |= mill_streq(mill_json_get_string(status, "phase", ""), "Running");
 		pod_name = name_of(pod);
+		if (mill_streq(mill_json_get_string(status, "phase", ""), "Pending"))
+			pending_on = mill_json_get_string(json_object_get(pod, "spec"), "nodeName", NULL);
 		started = mill_json_get_string(status, "startTime", NULL);
 	}
 	if (!trouble)
@@ -188,6 +190,8 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 		json_object_set_new(o, "reason", json_string(trouble));
 	if (pod_name)
 		json_object_set_new(o, "pod", json_string(pod_name));
+	if (pending_on) /* a node was chosen, and nothing came of it yet */
+		json_object_set_new(o, "pending_on", json_string(pending_on));
 	return o;
 }
 

@@ -85,6 +85,7 @@ static const char *next_step(const char *reason)
 		{"PersistentVolume", "is there a storage class that makes volumes? `kubernetes.storage_class` names another"},
 		{"exceeded quota", "raise the namespace's ResourceQuota, or ask for less"},
 		{"violates PodSecurity", "the namespace enforces a Pod Security Standard that this pod does not meet"},
+		{"kubelet does not answer", "look at the node: kubectl describe node; a pod is given to another one once the node counts as lost"},
 		{"webhook", "an admission webhook of the cluster answers for it: is its operator up?"},
 		{"OOMKilled", "give it more: `memory:` in its block"},
 		{"CreateContainerConfigError", "a Secret or ConfigMap that it names is not there: the same command makes it again"},
@@ -183,6 +184,9 @@ static int look(struct wait *w, bool last, struct mill_error *err)
 		return 0;
 	if (!*reason && !warning)
 		warning = warning_about(w->k, w->workload);
+	if (!*reason && !warning && mill_json_get_string(state, "pending_on", NULL))
+		warning = mill_xasprintf("node %s was given its pod and has not started it: its kubelet does not answer, or is busy",
+					 mill_json_get_string(state, "pending_on", ""));
 	return failed(w, state, *reason ? reason : warning ? warning : "its probe did not succeed in time", "not ready", err);
 }
 

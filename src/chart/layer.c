@@ -65,26 +65,30 @@ static bool exists(const struct mill_layer *l, const char *const *words)
 	return mill_layer_call(l, words, NULL, true, NULL, NULL) == 0;
 }
 
-static bool has_release(const struct mill_layer *l, const struct mill_chart_release *rel)
+/* A person may well have named a release as we do (helm install cert-manager -n cert-manager): only our label tells. */
+int mill_layer_owner(const struct mill_layer *l, const struct mill_chart_release *rel, enum mill_layer_owner *ret, struct mill_error *err)
 {
-	_cleanup_strv_ struct mill_strv argv = {0};
+	_cleanup_free_ char *where = mill_xasprintf("--namespace=%s", rel->own_namespace);
+	_cleanup_free_ char *which = mill_xasprintf("--selector=owner=helm,name=%s", rel->name);
+	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
+	_cleanup_strv_ struct mill_strv labels = {0};
+	int r = mill_layer_call(l, MILL_LAYER_WORDS("get", "secrets", where, which, "--no-headers",
+						    "--output=custom-columns=LAYER:.metadata.labels.data-mill\\.io/layer"),
+				NULL, false, &text, err);
 
-	mill_strv_add(&argv, l->helm.helm);
-	mill_strv_add(&argv, "status");
-	mill_strv_add(&argv, rel->name);
-	mill_strv_addf(&argv, "--namespace=%s", rel->own_namespace);
-	if (l->helm.kubeconfig)
-		mill_strv_addf(&argv, "--kubeconfig=%s", l->helm.kubeconfig);
-	if (l->helm.context)
-		mill_strv_addf(&argv, "--kube-context=%s", l->helm.context);
-	return mill_layer_run(l, &argv, NULL, true, NULL, NULL) == 0;
+	mill_strv_split(&labels, text.data ? text.data : "", "\n");
+	*ret = !labels.n ? MILL_LAYER_NOBODY : mill_strv_contains(&labels, rel->name) ? MILL_LAYER_OURS : MILL_LAYER_THEIRS;
+	return r;
 }
 
-/* Somebody else's: one of its CRDs is there, and neither our release nor our label is. */
-static bool is_foreign(const struct mill_layer *l, const struct mill_chart_release *rel)
+/* Somebody else's: their release, or one of its CRDs where neither our release nor our label is. */
+static int is_foreign(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
 {
-	if (has_release(l, rel))
-		return false;
+	enum mill_layer_owner owner;
+	int r = mill_layer_owner(l, rel, &owner, err);
+
+	if (r < 0 || owner != MILL_LAYER_NOBODY)
+		return r < 0 ? r : owner == MILL_LAYER_THEIRS;
 	for (size_t i = 0; i < rel->n_ready; i++) {
 		_cleanup_strbuf_ struct mill_strbuf label = MILL_STRBUF_INIT;
 
@@ -94,7 +98,7 @@ static bool is_foreign(const struct mill_layer *l, const struct mill_chart_relea
 			 NULL) == 0)
 			return !label.len;
 	}
-	return false;
+	return 0;
 }
 
 static int make_namespace(const struct mill_layer *l, const char *name, struct mill_error *err)
@@ -170,36 +174,55 @@ static void cut_crds(const char *text, struct mill_strbuf *out)
 	}
 }
 
-/* The label goes to those that nobody had before. */
+/*
+ * The label is in what is applied, so that an install that is stopped midway is known as ours by the next one.  Where others
+ * have one of the CRDs, theirs stay without it: only new ones get it, afterwards.
+ */
+static int send_crds(const struct mill_layer *l, const struct mill_chart_release *rel, const char *crds, struct mill_strv *names,
+		     struct mill_error *err)
+{
+	_cleanup_free_ char *label = mill_xasprintf(MILL_LAYER_LABEL "=%s", rel->name);
+	_cleanup_free_ char *theirs = mill_xasprintf("--selector=" MILL_LAYER_LABEL "!=%s", rel->name);
+	_cleanup_strbuf_ struct mill_strbuf before = MILL_STRBUF_INIT_MAX(OUTPUT_MAX), found = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+	_cleanup_strbuf_ struct mill_strbuf labelled = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+	_cleanup_strv_ struct mill_strv old = {0};
+	bool shared = false;
+	int r = mill_layer_call(l, MILL_LAYER_WORDS("get", "customresourcedefinitions", theirs, "--output=name"), NULL, false, &before, err);
+
+	r = r < 0 ? r : mill_layer_call(l, MILL_LAYER_WORDS("label", "--local", "--filename=-", "--output=name", label), crds, false, &found, err);
+	r = r < 0 ? r : mill_layer_call(l, MILL_LAYER_WORDS("label", "--local", "--overwrite", "--filename=-", "--output=json", label), crds, false,
+					&labelled, err);
+	if (r < 0)
+		return r;
+	mill_strv_split(names, found.data, "\n");
+	mill_strv_split(&old, before.data ? before.data : "", "\n");
+	for (size_t i = 0; i < names->n; i++)
+		shared = shared || mill_strv_contains(&old, names->items[i]);
+	r = mill_layer_call(l, MILL_LAYER_WORDS("apply", "--server-side", "--force-conflicts", "--field-manager=data-mill", "--filename=-"),
+			    shared ? crds : labelled.data, false, NULL, err);
+	for (size_t i = 0; shared && r == 0 && i < names->n; i++)
+		if (!mill_strv_contains(&old, names->items[i]))
+			r = mill_layer_call(l, MILL_LAYER_WORDS("label", "--overwrite", names->items[i], label), NULL, false, NULL, err);
+	return r;
+}
+
 static int apply_crds(const struct mill_layer *l, const struct mill_chart_release *rel, const char *package, const char *values,
 		      struct mill_error *err)
 {
-	_cleanup_strbuf_ struct mill_strbuf all = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+	_cleanup_strbuf_ struct mill_strbuf all = MILL_STRBUF_INIT_MAX(OUTPUT_MAX), crds = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
+	_cleanup_strv_ struct mill_strv argv = {0}, names = {0};
 	struct mill_chart_helm with_crds = l->helm;
-
-	_cleanup_strbuf_ struct mill_strbuf before = MILL_STRBUF_INIT_MAX(OUTPUT_MAX), crds = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
-	_cleanup_strbuf_ struct mill_strbuf applied = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
-	_cleanup_strv_ struct mill_strv argv = {0}, names = {0}, label = {0}, old = {0};
-	_cleanup_free_ char *text = mill_xasprintf(MILL_LAYER_LABEL "=%s", rel->name);
-	int r = mill_layer_call(l, MILL_LAYER_WORDS("get", "customresourcedefinitions", "--output=name"), NULL, false, &before, err);
+	int r;
 
 	with_crds.skip_crds = false;
 	mill_chart_argv_template(&with_crds, rel, package, values, &argv);
-	r = r < 0 ? r : mill_layer_run(l, &argv, NULL, false, &all, err);
-	if (r == 0)
+	r = mill_layer_run(l, &argv, NULL, false, &all, err);
+	if (r == 0 && all.data)
 		cut_crds(all.data, &crds);
 	if (!crds.len)
 		return r;
 	mill_layer_say(l, "CRDs of %s", rel->chart->name);
-	r = mill_layer_call(l, MILL_LAYER_WORDS("apply", "--server-side", "--force-conflicts", "--field-manager=data-mill", "--output=name", "--filename=-"),
-		 crds.data, false, &applied, err);
-	mill_strv_split(&names, applied.data, "\n");
-	mill_strv_split(&old, before.data, "\n");
-	for (size_t i = 0; i < names.n; i++)
-		if (!mill_strv_contains(&old, names.items[i]))
-			mill_strv_add(&label, names.items[i]);
-	for (size_t i = 0; r == 0 && i < label.n; i++)
-		r = mill_layer_call(l, MILL_LAYER_WORDS("label", "--overwrite", label.items[i], text), NULL, false, NULL, err);
+	r = send_crds(l, rel, crds.data, &names, err);
 	for (size_t i = 0; r == 0 && i < names.n; i++)
 		r = mill_layer_call(l, MILL_LAYER_WORDS("wait", "--for=condition=Established", "--timeout=60s", names.items[i]), NULL, false, NULL, err);
 	return r;
@@ -221,6 +244,7 @@ static int upgrade(const struct mill_layer *l, struct mill_chart_release *rel, c
 	r = mill_chart_values_write(rel, values, err);
 	r = r < 0 ? r : mill_chart_secret_values_write(rel, l->resolve, l->arg, secret, err);
 	mill_chart_argv_upgrade(&h, rel, package, values, &argv);
+	mill_strv_addf(&argv, "--labels=" MILL_LAYER_LABEL "=%s", rel->name);
 	r = r < 0 ? r : apply_crds(l, rel, package, values, err);
 	if (r == 0)
 		mill_layer_say(l, "helm upgrade --install %s", rel->name);
@@ -288,8 +312,9 @@ int mill_layer_install(const struct mill_layer *l, struct mill_chart_release *re
 	int r;
 
 	*ret_found = MILL_LAYER_FOREIGN;
-	if (is_foreign(l, rel))
-		return 0;
+	r = is_foreign(l, rel, err);
+	if (r != 0)
+		return r < 0 ? mill_error_wrap(err, "%s", rel->component->name) : 0;
 	*ret_found = MILL_LAYER_INSTALLED;
 	r = rel->chart->name ? find_package(l, rel->chart, &package, err) : 0;
 	r = r < 0 ? r : make_namespace(l, rel->own_namespace, err);

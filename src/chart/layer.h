@@ -3,8 +3,8 @@
  * administrator and used by every platform.  This runs helm and kubectl.
  *
  * Invariants
- *   - What is there and was not made by this is used as it is: an operator whose CRDs exist without our release is
- *     left alone, and so are CRDs, Secrets and namespaces that were there before.
+ *   - What is there and was not made by this is used as it is: a release without our label whatever its name, an
+ *     operator whose CRDs exist without our release, and CRDs, Secrets and namespaces that were there before.
  *   - CRDs of a chart's crds/ folder are applied server-side by us, at each install, so that they are upgraded, too;
  *     those that we made carry the label data-mill.io/layer.
  *   - Nothing is removed while an object of one of its kinds exists in any namespace.

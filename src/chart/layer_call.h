@@ -13,6 +13,9 @@ int mill_layer_run(const struct mill_layer *l, struct mill_strv *argv, const cha
 /* kubectl with these words. */
 int mill_layer_call(const struct mill_layer *l, const char *const *words, const char *input, bool quiet, struct mill_strbuf *out,
 		    struct mill_error *err);
+/* Whose the release of that name is; theirs: there, and without our label. */
+enum mill_layer_owner { MILL_LAYER_NOBODY, MILL_LAYER_OURS, MILL_LAYER_THEIRS };
+int mill_layer_owner(const struct mill_layer *l, const struct mill_chart_release *rel, enum mill_layer_owner *ret, struct mill_error *err);
 void mill_layer_say(const struct mill_layer *l, const char *fmt, ...) MILL_PRINTF(2, 3);
 
 #endif

@@ -86,14 +86,19 @@ static int remove_namespace(const struct mill_layer *l, const struct mill_chart_
 int mill_layer_uninstall(const struct mill_layer *l, const struct mill_chart_release *rel, bool force, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv crds = {0};
+	enum mill_layer_owner owner;
 	int r;
 
 	if (rel->chart->n_kustomize) {
 		mill_fail(err, ENOTSUP, "%s came by kustomize, and nothing records what that made", rel->component->name);
 		return mill_error_hint(err, "kubectl kustomize ROOT | kubectl delete -f -, for its roots in the manifest, last one first");
 	}
-	r = find_crds(l, rel, &crds, err);
-
+	r = mill_layer_owner(l, rel, &owner, err);
+	if (r == 0 && owner == MILL_LAYER_THEIRS) {
+		mill_layer_say(l, "not ours: it stays");
+		return 0;
+	}
+	r = r < 0 ? r : find_crds(l, rel, &crds, err);
 	if (r == 0 && !force)
 		r = refuse_instances(l, rel, &crds, err);
 	/* the operator ends what it made of them before it goes itself */

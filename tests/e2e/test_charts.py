@@ -158,7 +158,7 @@ def test_a_chart_is_installed_from_the_repository(repository, helm, cluster, nam
     # an image that the test clusters have; the pod runs restricted and with a read-only root
     helm("install", "work", "mill/dvc", "-n", namespace, "--set", "image.reference=localhost/busybox:1", "--set", "pod.user=1234",
          "--wait", "--timeout=120s", kubeconfig=cluster.kubeconfig)
-    assert cluster.kubectl("-n", namespace, "exec", "deploy/work", "--", "sh", "-c", "touch /work/x && id -u && echo $DVC_BUCKET").split() == ["1234", "dvc"]
+    assert cluster.kubectl("-n", namespace, "exec", "deploy/work", "--", "sh", "-c", "touch /workspace/x && id -u && echo $DVC_BUCKET").split() == ["1234", "dvc"]
     helm("uninstall", "work", "-n", namespace, "--wait", kubeconfig=cluster.kubeconfig)
     assert "work-work" in cluster.kubectl("-n", namespace, "get", "pvc")  # data outlives the release
     cluster.kubectl("-n", namespace, "delete", "pvc", "work-work")

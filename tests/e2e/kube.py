@@ -70,7 +70,11 @@ def bring_up():
     done = subprocess.run([str(folder / "up.sh")], env=env, capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
         pytest.skip(f"no cluster: {folder}/up.sh failed here: {done.stderr[-400:]}")
-    return folder, env, Cluster(home / "run" / "admin.kubeconfig", path=str(home / "bin"), run=home / "run")
+    found = Cluster(home / "run" / "admin.kubeconfig", path=str(home / "bin"), run=home / "run")
+    # its own pods are made after it says that it is up: what is compared later must not see them come
+    conftest.wait_for(lambda: found.kubectl("-n", "kube-system", "get", "pods", "-o", "name").strip(), 120, "the cluster's own pods")
+    found.kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pods", "--all", "--timeout=120s")
+    return folder, env, found
 
 
 @pytest.fixture(scope="session")

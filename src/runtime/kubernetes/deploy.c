@@ -59,13 +59,9 @@ static json_t *specs_of(struct mill_kube *k, const char *component)
 {
 	_cleanup_free_ char *prefix = mill_xasprintf("%s.", component);
 	const json_t *record = NULL;
-	json_t *out = json_object(), *spec;
-	const char *id, *service;
+	json_t *out = k->n->plan ? mill_kube_specs(k->n->plan, component) : json_object(), *spec;
+	const char *service;
 
-	if (k->n->plan)
-		json_object_foreach(k->n->plan->specs, id, spec)
-			if (mill_starts_with(id, prefix))
-				json_object_set(out, id, spec);
 	if (json_object_size(out) || mill_native_record(k->n, component, &record, NULL) < 0)
 		return out;
 	json_object_foreach(json_object_get(record, "services"), service, spec) {

@@ -16,8 +16,6 @@
 #include "secret/secret.h"
 
 #define HOLD_SECONDS 7200
-#define HOLD_S       "7200"
-#define START_S     "240"
 #define HOOK_MS     60000
 #define FILE_MAX_BYTES ((size_t)1 << 30)
 
@@ -49,36 +47,6 @@ static struct mill_kube_pod *pod_of(struct mill_kube *k, const char *component)
 
 /* ---- the pod ---- */
 
-static json_t *mount(const char *path, const char *sub)
-{
-	return json_pack("{s:s, s:s, s:s}", "name", "scratch", "mountPath", path, "subPath", sub);
-}
-
-static json_t *container(const struct mill_kube *k, const json_t *record)
-{
-	return json_pack("{s:s, s:o, s:[s, s], s:{s:b, s:b, s:{s:[s]}}, s:{s:{s:s, s:s}}, s:[o, o, o, o, o, o]}", "name", "hook", "image",
-			 json_sprintf("%s/%s", k->registry, mill_json_get_string(record, "image", "")), "args", "hold", HOLD_S,
-			 "securityContext", "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL",
-			 "resources", "requests", "cpu", "10m", "memory", "64Mi", "volumeMounts", mount("/data-mill/data", "data"),
-			 mount("/data-mill/config", "config"), mount("/data-mill/run", "run"), mount("/data-mill/log", "log"),
-			 mount("/tmp", "tmp"), mount("/var/tmp", "var-tmp"));
-}
-
-static json_t *pod_object(const struct mill_kube *k, const struct mill_kube_pod *pod, const json_t *record)
-{
-	json_t *meta = mill_kube_meta(k, pod->name, pod->component, NULL), *spec;
-
-	json_object_set_new(json_object_get(meta, "labels"), "data-mill.io/role", json_string("hook"));
-	spec = json_pack("{s:s, s:b, s:b, s:i, s:i, s:{s:b, s:i, s:i, s:i, s:{s:s}}, s:[o], s:[{s:s, s:{}}]}", "restartPolicy", "Never",
-			 "automountServiceAccountToken", 0, "enableServiceLinks", 0, "activeDeadlineSeconds", HOLD_SECONDS,
-			 "terminationGracePeriodSeconds", 1, "securityContext", "runAsNonRoot", 1, "runAsUser", MILL_IMAGE_UID,
-			 "runAsGroup", MILL_IMAGE_UID, "fsGroup", MILL_IMAGE_UID, "seccompProfile", "type", "RuntimeDefault",
-			 "containers", container(k, record), "volumes", "name", "scratch", "emptyDir");
-	if (k->pull_secret)
-		json_object_set_new(spec, "imagePullSecrets", json_pack("[{s:s}]", "name", k->pull_secret));
-	return json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "v1", "kind", "Pod", "metadata", meta, "spec", spec);
-}
-
 /* A tool's files are written by us; a service's are its own pod's. */
 static int write_tool_files(struct mill_kube *k, const struct mill_kube_pod *pod, const json_t *record, struct mill_error *err)
 {
@@ -104,19 +72,17 @@ static int write_tool_files(struct mill_kube *k, const struct mill_kube_pod *pod
 
 static int start(struct mill_kube *k, struct mill_kube_pod *pod, struct mill_error *err)
 {
-	struct mill_kube_call wait = {.what = "wait for the pod that hooks run in", .cancel_fd = -1, .timeout_ms = 300000};
-	_cleanup_json_ json_t *object = NULL, *list = NULL;
-	_cleanup_free_ char *name = mill_xasprintf("pod/%s", pod->name);
+	_cleanup_json_ json_t *list = json_array();
 	const json_t *record = NULL;
 	int r = mill_native_record(k->n, pod->component, &record, err);
 
 	if (r < 0)
 		return r;
-	object = pod_object(k, pod, record);
-	list = json_pack("[O]", object);
-	r = mill_kube_apply(k, "make the pod that hooks run in", list, err);
-	if (r == 0)
-		r = mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", "--timeout=" START_S "s", name, NULL);
+	json_array_append_new(list, mill_kube_pod_object(k, pod->name, pod->component, "hook",
+							 mill_kube_pod_spec(k, "hook", mill_json_get_string(record, "image", ""),
+									    HOLD_SECONDS, "10m", "64Mi"),
+							 HOLD_SECONDS));
+	r = mill_kube_pod_start(k, "start the pod that hooks run in", pod->name, list, err);
 	if (r == 0)
 		r = write_tool_files(k, pod, record, err);
 	if (r == 0)

@@ -78,6 +78,8 @@ void mill_kube_prefix(const struct mill_kube *k, struct mill_strv *argv);
 int mill_kube_explain(const struct mill_kube *k, const char *what, const char *said, struct mill_error *err);
 
 /* ---- names.c ---- */
+/* Those of a plan's specs that are the component's: id -> spec; a new reference. */
+json_t *mill_kube_specs(const struct mill_plan *plan, const char *component);
 const char *mill_kube_release(const json_t *record); /* of a component's record */
 /* The name of a service's workload and Service, from the record; owned, NULL: no such service. */
 char *mill_kube_workload(const json_t *record, const char *service);
@@ -143,6 +145,16 @@ void mill_kube_prepull(struct mill_kube *k, const char *image, struct mill_progr
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err);
 /* The last lines of a pod, owned, may be "". */
 char *mill_kube_last_lines(struct mill_kube *k, const char *pod, bool previous, unsigned lines);
+
+/* ---- pod.c ---- */
+/* The restricted specification of a pod that holds still in an image "name:tag" of ours, with folders to write into. */
+json_t *mill_kube_pod_spec(const struct mill_kube *k, const char *container, const char *image, unsigned seconds, const char *cpu,
+			   const char *memory);
+/* One that is never started again and ended by the cluster after `seconds`; takes spec. */
+json_t *mill_kube_pod_object(const struct mill_kube *k, const char *name, const char *component, const char *role, json_t *spec,
+			     unsigned seconds);
+/* Applies and waits until the pod of that name is ready; `what` is for messages. */
+int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name, const json_t *objects, struct mill_error *err);
 
 /* ---- hook.c ---- */
 int mill_kube_hook(void *arg, const struct mill_hook_call *c, const struct mill_strbuf *input, struct mill_strbuf *out,

@@ -20,6 +20,18 @@ char *mill_kube_workload(const json_t *record, const char *service)
 	return host ? mill_xstrdup(host) : NULL;
 }
 
+json_t *mill_kube_specs(const struct mill_plan *plan, const char *component)
+{
+	_cleanup_free_ char *prefix = mill_xasprintf("%s.", component);
+	json_t *out = json_object(), *spec;
+	const char *id;
+
+	json_object_foreach(plan->specs, id, spec)
+		if (mill_starts_with(id, prefix))
+			json_object_set(out, id, spec);
+	return out;
+}
+
 json_t *mill_kube_labels(const struct mill_kube *k, const char *component, const char *service)
 {
 	json_t *o = json_pack("{s:s, s:s}", "app.kubernetes.io/part-of", "data-mill", MILL_KUBE_LABEL, k->namespace);

@@ -15,16 +15,8 @@
 
 static json_t *daemon_set(const struct mill_kube *k, const char *name, const char *image)
 {
-	json_t *container = json_pack("{s:s, s:o, s:[s, s], s:{s:b, s:b, s:{s:[s]}}, s:{s:{s:s, s:s}}}", "name", "prepull", "image",
-				      json_sprintf("%s/%s", k->registry, image), "args", "hold", "3600", "securityContext",
-				      "allowPrivilegeEscalation", 0, "readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL", "resources",
-				      "requests", "cpu", "1m", "memory", "8Mi");
-	json_t *spec = json_pack("{s:b, s:i, s:{s:b, s:i, s:{s:s}}, s:[o]}", "automountServiceAccountToken", 0,
-				 "terminationGracePeriodSeconds", 0, "securityContext", "runAsNonRoot", 1, "runAsUser", MILL_IMAGE_UID,
-				 "seccompProfile", "type", "RuntimeDefault", "containers", container);
+	json_t *spec = mill_kube_pod_spec(k, "prepull", image, 3600, "1m", "8Mi");
 
-	if (k->pull_secret)
-		json_object_set_new(spec, "imagePullSecrets", json_pack("[{s:s}]", "name", k->pull_secret));
 	return json_pack("{s:s, s:s, s:o, s:{s:{s:{s:s}}, s:{s:{s:{s:s, s:s}}, s:o}}}", "apiVersion", "apps/v1", "kind", "DaemonSet",
 			 "metadata", mill_kube_meta(k, name, NULL, NULL), "spec", "selector", "matchLabels", "data-mill.io/prepull", name,
 			 "template", "metadata", "labels", "data-mill.io/prepull", name, MILL_KUBE_LABEL, k->namespace, "spec", spec);

@@ -49,18 +49,6 @@ static int add_release(struct mill_kube *k, const char *component, const json_t 
 	return r;
 }
 
-static json_t *specs_of(const struct mill_plan *plan, const char *component)
-{
-	_cleanup_free_ char *prefix = mill_xasprintf("%s.", component);
-	json_t *out = json_object(), *spec;
-	const char *id;
-
-	json_object_foreach(plan->specs, id, spec)
-		if (mill_starts_with(id, prefix))
-			json_object_set(out, id, spec);
-	return out;
-}
-
 /* The records are the plan's; the platform need not be there yet. */
 int mill_kube_render(struct mill_kube *k, const struct mill_plan *plan, bool only_values, struct mill_strbuf *out, struct mill_error *err)
 {
@@ -72,7 +60,7 @@ int mill_kube_render(struct mill_kube *k, const struct mill_plan *plan, bool onl
 	mill_native_forget_records(k->n);
 	k->n->records = json_deep_copy(plan->records);
 	json_object_foreach(plan->records, component, record) {
-		_cleanup_json_ json_t *values = NULL, *specs = specs_of(plan, component);
+		_cleanup_json_ json_t *values = NULL, *specs = mill_kube_specs(plan, component);
 		json_t *secrets = json_array();
 
 		if (r == 0)

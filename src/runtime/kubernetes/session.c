@@ -14,7 +14,6 @@
 #include "base/proc.h"
 
 #define HOLD_SECONDS 43200
-#define HOLD_S       "43200"
 
 /* "name:tag" of the image that suits; owned, NULL: the platform has no image yet. */
 static char *choose_image(struct mill_kube *k, const char *kind)
@@ -37,47 +36,27 @@ static char *choose_image(struct mill_kube *k, const char *kind)
 	return found ? mill_xstrdup(found) : NULL;
 }
 
-static json_t *scratch(const char *path, const char *sub)
-{
-	return json_pack("{s:s, s:s, s:s}", "name", "scratch", "mountPath", path, "subPath", sub);
-}
-
 static json_t *pod_object(struct mill_kube *k, const char *name, const char *image)
 {
-	json_t *meta = mill_kube_meta(k, name, NULL, NULL);
-	json_t *container = json_pack(
-		"{s:s, s:o, s:[s, s], s:s, s:b, s:[{s:{s:s}}], s:[{s:s, s:s}], s:{s:b, s:b, s:{s:[s]}}, s:{s:{s:s, s:s}}, s:[o, o, o]}",
-		"name", "debug", "image", json_sprintf("%s/%s", k->registry, image), "args", "hold", HOLD_S, "workingDir", "/tmp", "stdin", 0,
-		"envFrom", "secretRef", "name", name, "env", "name", "HOME", "value", "/tmp", "securityContext", "allowPrivilegeEscalation", 0,
-		"readOnlyRootFilesystem", 1, "capabilities", "drop", "ALL", "resources", "requests", "cpu", "10m", "memory", "128Mi",
-		"volumeMounts", scratch("/tmp", "tmp"), scratch("/var/tmp", "var-tmp"), scratch("/data-mill", "data-mill"));
-	json_t *spec = json_pack("{s:s, s:b, s:b, s:i, s:i, s:{s:b, s:i, s:i, s:i, s:{s:s}}, s:[o], s:[{s:s, s:{}}]}", "restartPolicy", "Never",
-				 "automountServiceAccountToken", 0, "enableServiceLinks", 0, "activeDeadlineSeconds", HOLD_SECONDS,
-				 "terminationGracePeriodSeconds", 1, "securityContext", "runAsNonRoot", 1, "runAsUser", MILL_IMAGE_UID,
-				 "runAsGroup", MILL_IMAGE_UID, "fsGroup", MILL_IMAGE_UID, "seccompProfile", "type", "RuntimeDefault",
-				 "containers", container, "volumes", "name", "scratch", "emptyDir");
+	json_t *spec = mill_kube_pod_spec(k, "debug", image, HOLD_SECONDS, "10m", "128Mi");
+	json_t *container = json_array_get(json_object_get(spec, "containers"), 0);
 
-	json_object_set_new(json_object_get(meta, "labels"), "data-mill.io/role", json_string("debug"));
-	if (k->pull_secret)
-		json_object_set_new(spec, "imagePullSecrets", json_pack("[{s:s}]", "name", k->pull_secret));
-	return json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "v1", "kind", "Pod", "metadata", meta, "spec", spec);
+	json_object_set_new(container, "workingDir", json_string("/tmp"));
+	json_object_set_new(container, "envFrom", json_pack("[{s:{s:s}}]", "secretRef", "name", name));
+	json_object_set_new(container, "env", json_pack("[{s:s, s:s}]", "name", "HOME", "value", "/tmp"));
+	return mill_kube_pod_object(k, name, NULL, "debug", spec, HOLD_SECONDS);
 }
 
 static int make(struct mill_kube *k, const char *name, const char *image, struct mill_error *err)
 {
-	struct mill_kube_call wait = {.what = "wait for the debug pod", .cancel_fd = -1, .timeout_ms = 300000};
-	_cleanup_free_ char *pod = mill_xasprintf("pod/%s", name);
-	_cleanup_wipe_ json_t *env = NULL;
-	json_t *objects = json_array();
+	_cleanup_wipe_ json_t *env = NULL, *objects = json_array();
 	int r = mill_ops_env(k->n, &env, err);
 
-	if (r == 0) {
-		json_array_append_new(objects, mill_kube_secret(k, name, NULL, NULL, env));
-		json_array_append_new(objects, pod_object(k, name, image));
-		r = mill_kube_apply(k, "make the debug pod", objects, err);
-	}
-	mill_native_wipe(objects);
-	return r < 0 ? r : mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", "--timeout=240s", pod, NULL);
+	if (r < 0)
+		return r;
+	json_array_append_new(objects, mill_kube_secret(k, name, NULL, NULL, env));
+	json_array_append_new(objects, pod_object(k, name, image));
+	return mill_kube_pod_start(k, "start the debug pod", name, objects, err);
 }
 
 /* In the foreground, on our terminal: Ctrl-C is the program's there. */

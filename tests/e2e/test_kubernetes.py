@@ -113,3 +113,18 @@ def test_an_upstream_chart_is_refused_not_ignored(kube):
     kube.flavour("minio", minio={"kubernetes": {"deployment": "chart"}})
     refused = kube("plan", "-h", "-f", "default", code=2)
     assert "'minio' is to run by its upstream's chart, which `up` cannot install yet" in refused.err and "deployment: generic" in refused.err, refused
+
+
+def test_nodes_pull_an_environment_before_it_is_wanted(kube):
+    folder = kube.project / "environments" / "plain"
+    (folder / "content").mkdir(parents=True)
+    (folder / "environment.yaml").write_text(json.dumps({
+        "schema": 1, "name": "plain", "title": "Plain", "category": "environment", "summary": "nothing but the base", "version": "1", "kernels": ["python3"],
+        "native": {"install": [{"files": {"from": "content"}}]}}))
+    (folder / "content" / "word").write_text("plain\n")
+    kube.component("a")
+    kube.flavour("a, plain")
+    said = kube.up("--json").out
+    assert "pulled on" in said and "nodes" in said, said
+    assert not kube.cluster.kubectl("-n", kube.namespace, "get", "daemonsets", "-o", "name").split()
+    assert "nothing to do" in kube("plan", "-h", "-f", "default").out

@@ -85,21 +85,28 @@ static void open_in_browser(const struct mill_ui *ui, const char *url)
 		mill_proc_release(&proc);
 }
 
-/* The way in lasts as long as the command; a pod that was replaced gets a new one at the same address if it can. */
+/* The way in lasts as long as the command; while its pod is replaced it is made anew, at the same address. */
 static int keep_open(struct mill_context *ctx, const char *url, struct mill_error *err)
 {
 	int fd = mill_interrupt_fd(err);
+	bool lost = false;
 
 	if (fd < 0)
 		return fd;
 	mill_note(ctx->ui, "Ctrl-C closes it");
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
+		_cleanup_error_ struct mill_error why = {0};
 		_cleanup_free_ char *again = NULL;
+		bool was_lost = lost;
 
 		if (poll(&p, 1, 2000) > 0)
 			return MILL_EXIT_INTERRUPTED;
-		(void)mill_ops_reach(ctx->native, url, &again, NULL);
+		lost = mill_ops_reach(ctx->native, url, &again, &why) < 0;
+		if (lost && !was_lost)
+			mill_note(ctx->ui, "%s", why.message);
+		else if (was_lost && !lost)
+			mill_note(ctx->ui, "%s answers again", again);
 	}
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import conftest
 import pytest
+import tiny
 from kube import KubeTiny, cluster, kube, registry  # noqa: F401 (fixtures)
 from tiny import SMOKE
 
@@ -128,3 +129,35 @@ def test_nodes_pull_an_environment_before_it_is_wanted(kube):
     assert "pulled on" in said and "nodes" in said, said
     assert not kube.cluster.kubectl("-n", kube.namespace, "get", "daemonsets", "-o", "name").split()
     assert "nothing to do" in kube("plan", "-h", "-f", "default").out
+
+
+def children(pid):
+    return [int(p) for task in Path(f"/proc/{pid}/task").iterdir() for p in (task / "children").read_text().split()]
+
+
+def test_a_way_in_outlives_its_pod_and_not_us(kube):
+    """`open` keeps its address when the pod behind it is replaced; killed outright, it leaves no kubectl."""
+    kube.component("a", links=[{"title": "Page", "service": "server", "port": "http"}])
+    kube.flavour("a")
+    kube.up()
+    opened = kube.popen("open", "a", "--print", "--platform", kube.namespace, stderr=subprocess.DEVNULL)
+    try:
+        url = opened.stdout.readline().strip()
+        port = int(url.removeprefix("http://127.0.0.1:").strip("/"))
+        assert tiny.get(port) == "ok"
+        before = children(opened.pid)
+        kube.cluster.kubectl("-n", kube.namespace, "delete", "pod", "-l", "data-mill.io/component=a", "--wait=true")
+
+        def answers():
+            try:
+                return tiny.get(port) == "ok"
+            except OSError:
+                return False
+
+        conftest.wait_for(answers, 90, "the page at the same address")
+        (kubectl,) = children(opened.pid)
+        assert [kubectl] != before
+    finally:
+        opened.send_signal(signal.SIGKILL)
+        opened.wait()
+    conftest.wait_for(lambda: not tiny.alive(kubectl), 10, "the end of kubectl")

@@ -1,6 +1,7 @@
 /* kubectl and helm, and what they say when they fail. */
 #include "runtime/kubernetes/internal.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/wait.h>
 
@@ -84,6 +85,8 @@ static int call(struct mill_kube *k, const char *program, struct mill_kube_call 
 
 	run.spawn.argv = mill_strv_argv(argv);
 	run.spawn.new_group = true;
+	/* helm goes on to its end when we are killed: half an upgrade is worse than one that nobody waited for. */
+	run.spawn.parent_death_signal = mill_streq(program, "helm") ? 0 : SIGTERM;
 	run.input = c->input;
 	run.input_len = c->input_len ? c->input_len : c->input ? strlen(c->input) : 0;
 	run.output_max = MILL_KUBE_OUTPUT_MAX;

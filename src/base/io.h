@@ -8,6 +8,8 @@
 
 #include "base/strbuf.h"
 
+struct stat;
+
 enum mill_write_flags {
 	MILL_WRITE_DURABLE = 1 << 0,   /* fsync file and folder */
 	MILL_WRITE_EXCLUSIVE = 1 << 1, /* -EEXIST when the path exists */
@@ -36,6 +38,11 @@ int mill_rm_rf(const char *path, struct mill_error *err);
 int mill_copy_file(const char *from, const char *to, mode_t mode, struct mill_error *err);
 /* Copies a tree of folders, files and relative links that stay inside it. */
 int mill_copy_tree(const char *from, const char *to, struct mill_error *err);
+/*
+ * Every entry below the folder, a folder before what is in it; links are not followed.  visit gets the path below the folder and
+ * what lstat(2) says; negative ends the walk, 1 leaves a folder out.
+ */
+int mill_walk(const char *path, int (*visit)(void *arg, const char *below, const struct stat *st), void *arg, struct mill_error *err);
 bool mill_exists(const char *path);
 /* The file holds exactly these bytes. */
 bool mill_file_is(const char *path, const void *data, size_t len);

@@ -1,4 +1,4 @@
-/* Walks over folders: disk usage, chown.  Links are never followed. */
+/* Walks over folders: disk usage, chown, whoever asks.  Links are never followed. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 
 #define DEPTH_MAX 200
 
-/* One entry, before the entries below it. */
+/* One entry, before the entries below it; 1: a folder that is not gone into. */
 typedef int (*visit_fn)(void *arg, int dir, const char *name, const struct stat *st);
 
 struct walk {
@@ -51,8 +51,8 @@ static int walk_entry(struct walk *w, int dir, const char *name, unsigned depth)
 		/* Gone while we walk: below the top that is no error. */
 		return errno == ENOENT && depth ? 0 : -errno;
 	int r = w->visit(w->arg, dir, name, &st);
-	if (r < 0 || !S_ISDIR(st.st_mode))
-		return r;
+	if (r || !S_ISDIR(st.st_mode))
+		return r < 0 ? r : 0;
 	if (depth >= DEPTH_MAX)
 		return -ELOOP;
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -61,10 +61,13 @@ static int walk_entry(struct walk *w, int dir, const char *name, unsigned depth)
 	return walk_children(w, fd, depth + 1);
 }
 
-static int walk(const char *path, visit_fn visit, void *arg, const char *doing,
+/* ret_walk is set before the first visit; may be NULL. */
+static int walk(const char *path, visit_fn visit, void *arg, const struct walk **ret_walk, const char *doing,
 		struct mill_error *err)
 {
 	struct walk w = {.visit = visit, .arg = arg, .path = MILL_STRBUF_INIT};
+	if (ret_walk)
+		*ret_walk = &w;
 	mill_strbuf_addstr(&w.path, path);
 	int r = walk_entry(&w, AT_FDCWD, path, 0);
 	if (r < 0)
@@ -96,7 +99,7 @@ static int add_usage(void *arg, int dir, const char *name, const struct stat *st
 int mill_disk_usage(const char *path, uint64_t *ret_bytes, struct mill_error *err)
 {
 	struct usage u = {0};
-	int r = walk(path, add_usage, &u, "disk usage of", err);
+	int r = walk(path, add_usage, &u, NULL, "disk usage of", err);
 	mill_map_release(&u.seen);
 	if (r == 0)
 		*ret_bytes = u.bytes;
@@ -119,5 +122,27 @@ static int change_owner(void *arg, int dir, const char *name, const struct stat 
 int mill_chown_r(const char *path, uid_t uid, gid_t gid, struct mill_error *err)
 {
 	struct owner o = {uid, gid};
-	return walk(path, change_owner, &o, "change the owner of", err);
+	return walk(path, change_owner, &o, NULL, "change the owner of", err);
+}
+
+struct asked {
+	int (*visit)(void *arg, const char *below, const struct stat *st);
+	void *arg;
+	const struct walk *walk;
+	size_t top; /* bytes of the path that the asker knows */
+};
+
+static int hand_out(void *arg, int dir, const char *name, const struct stat *st)
+{
+	const struct asked *a = arg;
+	const char *path = a->walk->path.data;
+
+	return a->walk->path.len > a->top ? a->visit(a->arg, path + a->top + 1, st) : 0;
+}
+
+int mill_walk(const char *path, int (*visit)(void *arg, const char *below, const struct stat *st), void *arg, struct mill_error *err)
+{
+	struct asked a = {.visit = visit, .arg = arg, .top = strlen(path)};
+
+	return walk(path, hand_out, &a, &a.walk, "read", err);
 }

@@ -13,6 +13,7 @@
  *	entry hook PROGRAM ...   a hook: an empty folder of its own, a small environment, standard input passed on
  *	entry hold SECONDS       a pod that hooks are run in; ends at TERM or when the time is up
  *	entry put PATH, get PATH standard input to a file, a file to standard output
+ *	entry mirror FOLDER      says what is in it, and makes it what standard input says (mirror.c)
  *
  * What to do is in /data-mill/in/config/entry.json, made by
  * runtime/kubernetes/bundle.c:
@@ -23,7 +24,7 @@
  *	 "wait": [{"host", "port"}], "ready": {"type": "log", "pattern"} | {"type": "notify"} |
  *	 {"type": "http", "port", "path", "status": [a, b]}, "stop": {"signal"}, "reload": {"signal"}}
  *
- * Invariants: nothing is written outside MILL_ENTRY_ROOT; a secret is in no
+ * Invariants: nothing is written outside MILL_ENTRY_ROOT but what put and mirror are told; a secret is in no
  * argument and in no line of ours.
  */
 #ifndef MILL_ENTRY_ENTRY_H
@@ -55,6 +56,7 @@ int mill_entry_ready(const struct mill_entry_pod *p, struct mill_error *err);
 int mill_entry_reload(const struct mill_entry_pod *p, struct mill_error *err);
 int mill_entry_hook(char **argv, struct mill_error *err);
 int mill_entry_hold(unsigned seconds);
+int mill_entry_mirror(const char *folder, struct mill_error *err);
 /* Connects within timeout_ms; the fd or -errno. */
 int mill_entry_connect(const char *host, unsigned port, int timeout_ms);
 

@@ -79,7 +79,9 @@ static int dispatch(int argc, char **argv, struct mill_error *err)
 		return put(argv[2], err);
 	if (mill_streq(what, "get") && argc == 3)
 		return get(argv[2], err);
-	return mill_fail_usage(err, "entry: run, tasks, ready, reload, hook PROGRAM.., hold SECONDS, put PATH or get PATH");
+	if (mill_streq(what, "mirror") && argc == 3)
+		return mill_entry_mirror(argv[2], err);
+	return mill_fail_usage(err, "entry: run, tasks, ready, reload, hook PROGRAM.., hold SECONDS, put PATH, get PATH or mirror FOLDER");
 }
 
 int main(int argc, char **argv)

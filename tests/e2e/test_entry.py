@@ -200,6 +200,57 @@ def test_put_and_get(pod, tmp_path):
     assert pod.run("get", str(link)).returncode == 1
 
 
+def put(path, data, mtime=10**18, mode=0o644):
+    return f"put {len(data)} {mtime} {mode} {path}\0".encode() + data
+
+
+def mirror(folder, said, code=0):
+    done = subprocess.run([str(ENTRY), "mirror", str(folder)], input=said, capture_output=True, timeout=30)
+    assert done.returncode == code, done
+    there, _, rest = (b"\0" + done.stdout).partition(b"\0\0")
+    assert rest == (b"done\0" if code == 0 else b"")
+    return {line.split(b" ", 2)[2].decode(): tuple(map(int, line.split(b" ", 2)[:2])) for line in there.split(b"\0") if line}, done.stderr.decode()
+
+
+def tree(folder):
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+def test_mirror_makes_a_folder_what_is_sent(tmp_path):
+    odd, large = "with space/\u00e4\n\"x", os.urandom(1 << 20)
+    assert mirror(tmp_path, b"end\0") == ({}, "")
+    mirror(tmp_path, put("a", b"one") + put(odd, b"") + put("deep/er/b", large, mode=0o755) + b"end\0")
+    assert tree(tmp_path) == {"a": b"one", odd: b"", "deep/er/b": large}
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644 and (tmp_path / "deep/er/b").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "deep").stat().st_mode & 0o777 == 0o755
+    there, _ = mirror(tmp_path, b"del deep/er/b\0del gone\0del gone/too\0" + put("a", b"two", 10**18 + 1) + put("deep", b"now a file") + b"end\0")
+    assert there == {"a": (3, 10**18), odd: (0, 10**18), "deep/er/b": (1 << 20, 10**18)}
+    assert tree(tmp_path) == {"a": b"two", odd: b"", "deep": b"now a file"}
+    assert mirror(tmp_path, b"end\0")[0]["a"] == (3, 10**18 + 1)
+
+
+@pytest.mark.parametrize("said", [
+    put("../x", b""), put("/x", b""), put("a/../../x", b""), put("a//x", b""), put("", b""), put("a/", b""), put(".", b""), b"del ../x\0",
+    put("link/x", b"y"), put("out", b"y", mode=0o4755), b"put 1 2\0", b"put -1 0 420 x\0", b"chmod x\0", b"x" * 10000,
+])
+def test_mirror_stays_in_its_folder(tmp_path, said):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link").symlink_to(tmp_path)
+    (tmp_path / "x").write_text("outside")
+    mirror(inside, said + b"end\0", code=1)
+    assert (tmp_path / "x").read_text() == "outside" and os.listdir(inside) == ["link"] and sorted(os.listdir(tmp_path)) == ["inside", "x"]
+
+
+def test_mirror_takes_no_half_file(tmp_path):
+    """What was cut off is an error; what was there stays, and what came whole is there."""
+    (tmp_path / "a").write_text("before")
+    (tmp_path / ".data-mill-tmp").write_text("of somebody who was killed")
+    there, said = mirror(tmp_path, put("b", b"whole") + put("a", b"x" * 1000)[:-1], code=1)
+    assert list(there) == ["a"] and "ends in the middle" in said
+    assert tree(tmp_path) == {"a": b"before", "b": b"whole"}
+
+
 def test_usage(pod):
     for words in ((), ("dance",), ("run", "x"), ("hold", "x"), ("hold", "0"), ("put",)):
         assert pod.run(*words).returncode == 2, words

@@ -12,7 +12,7 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 with open(os.environ["HUB_SETTINGS"]) as file:
     S = json.load(file)
 PODS = bool(os.environ.get("HUB_PODS"))  # on a cluster each server is a pod
-HOME = "/home/jovyan"  # in a pod
+HOME, DATA = "/home/jovyan", "/data"  # in a pod
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -83,6 +83,17 @@ class Picked:
 
 
 if PODS:
+    from kubernetes_asyncio.client import (
+        V1Affinity,
+        V1EnvVar,
+        V1LabelSelector,
+        V1PersistentVolumeClaimVolumeSource,
+        V1PodAffinity,
+        V1PodAffinityTerm,
+        V1Volume,
+        V1VolumeMount,
+    )
+    from kubernetes_asyncio.client.rest import ApiException
     from kubespawner import KubeSpawner
 
     class EnvironmentSpawner(Picked, KubeSpawner):
@@ -100,6 +111,28 @@ if PODS:
 
         def get_env(self):
             return super().get_env() | self.own_variables(HOME, "/tmp/context") | {"MILL_CONTEXT": json.dumps(context())}
+
+    async def mount_data(spawner, pod):
+        """The platform's data folder, where it has a volume of it that is there: read-only, as in every other pod."""
+        name = f"{S['platform']}-data"
+        try:
+            claim = await spawner.api.read_namespaced_persistent_volume_claim(name, spawner.namespace)
+        except ApiException as e:
+            if e.status != 404:
+                raise
+            return pod
+        if claim.status.phase != "Bound" or claim.metadata.deletion_timestamp:
+            return pod
+        notebook = pod.spec.containers[0]
+        pod.spec.volumes.append(V1Volume(name="data", persistent_volume_claim=V1PersistentVolumeClaimVolumeSource(claim_name=name)))
+        notebook.volume_mounts.append(V1VolumeMount(name="data", mount_path=DATA, read_only=True))
+        notebook.env = (notebook.env or []) + [V1EnvVar("MILL_DATA_FOLDER", DATA)]
+        if "ReadWriteMany" not in claim.spec.access_modes:  # one node mounts it at a time: all of its pods go there
+            marks = {"data-mill.io/platform": S["platform"], "data-mill.io/mounts": "data"}
+            pod.metadata.labels |= marks
+            beside = V1PodAffinityTerm(label_selector=V1LabelSelector(match_labels=marks), topology_key="kubernetes.io/hostname")
+            pod.spec.affinity = V1Affinity(pod_affinity=V1PodAffinity(required_during_scheduling_ignored_during_execution=[beside]))
+        return pod
 
     def context():
         """The files of context/, which no environment's image has: a few kilobytes."""
@@ -175,6 +208,7 @@ if PODS:
     c.KubeSpawner.mem_guarantee = min(int(S["notebook_memory"]), 256 << 20)
     c.KubeSpawner.cpu_guarantee = 0.05
     c.KubeSpawner.extra_pod_config = {"enableServiceLinks": False}
+    c.KubeSpawner.modify_pod_hook = mount_data
     c.KubeSpawner.volumes = [
         {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}},
         {"name": "tmp", "emptyDir": {}},

@@ -16,5 +16,8 @@ for name, text in json.loads(os.environ.pop("MILL_CONTEXT")).items():
     place.write_text(text)
 for folder in (os.environ["PIP_TARGET"], os.environ["R_LIBS_USER"], os.environ["HOME"] + "/notebooks"):
     os.makedirs(folder, exist_ok=True)
+shown = pathlib.Path(os.environ["HOME"], "data")
+if os.environ.get("MILL_DATA_FOLDER") and not os.path.lexists(shown):
+    shown.symlink_to(os.environ["MILL_DATA_FOLDER"])  # the file browser begins at home
 os.chdir(os.environ["HOME"])
 os.execv(sys.executable, [sys.executable, "-m", "jupyterhub.singleuser", *sys.argv[1:]])

@@ -27,7 +27,8 @@ static const struct mill_command push = {
 	.name = "push", .summary = "mirror a folder into the lake", .usage = "[FOLDER [BUCKET[/PREFIX]]]",
 	.description = "Copies what is new or changed in the folder into the lake; unchanged objects are skipped. An "
 		       "object that changed in the lake since the last push is a conflict: it is listed and kept, exit "
-		       "code 1, unless --force is given. Without arguments: the flavour's data folder and bucket.",
+		       "code 1, unless --force is given. Without arguments: the flavour's data folder and bucket; on a cluster the "
+		       "volume that pods mount is then made exactly what the folder is, too, unless --exclude leaves something out.",
 	.examples = "data-mill data push\n"
 		    "data-mill data push ./images images/raw --dry-run",
 	.options = sync_options, .word = MILL_WORD_FOLDER, .max_args = 2, .run = mill_data_push,

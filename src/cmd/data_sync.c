@@ -167,6 +167,42 @@ static int choose_sides(struct mill_lake_session *s, char **ret_folder, struct m
 	return r;
 }
 
+static bool is_whole_folder(const struct mill_lake_session *s)
+{
+	const struct mill_invocation *inv = s->ctx.inv;
+	const struct mill_strv *exclude = mill_opt_list(inv, "exclude");
+
+	return s->ctx.kube && !mill_arg(inv, 0) && !mill_opt_on(inv, "dry-run") && (!exclude || !exclude->n);
+}
+
+static void on_volume(void *arg, double fraction, const char *text)
+{
+	mill_view_status(arg, text, fraction);
+}
+
+/* On a cluster the flavour's data folder is a volume, too, which is made exactly what the folder is. */
+static int push_volume(struct mill_lake_session *s, const char *folder, struct mill_error *err)
+{
+	struct mill_plan_host host;
+	struct mill_kube_filled done = {0};
+	struct mill_view *view;
+	char digest[65], size[32];
+	int r;
+
+	mill_plan_host_init(&host, s->ctx.platform);
+	host.pods = true;
+	r = host.folder_digest(&host, folder, digest, err);
+	if (r < 0)
+		return r;
+	view = mill_view_new(s->ctx.ui);
+	r = mill_kube_data_push(s->ctx.kube, folder, digest, s->cancel_fd, on_volume, view, &done, err);
+	mill_view_free(view);
+	if (r == 0 && !done.none)
+		mill_note(s->ctx.ui, "volume: %zu files sent, %zu removed, %zu unchanged, %s", done.sent, done.removed, done.unchanged,
+			  mill_format_size(done.bytes, size, sizeof(size)));
+	return r;
+}
+
 static int run_push(struct mill_invocation *inv, bool diff, struct mill_error *err)
 {
 	struct mill_lake_session s;
@@ -178,6 +214,12 @@ static int run_push(struct mill_invocation *inv, bool diff, struct mill_error *e
 		r = choose_sides(&s, &folder, &t, err);
 	if (r == 0)
 		r = mirror(&s, diff ? s.net->diff : s.net->push, folder, &t, true, err);
+	/* What the lake keeps of its own (-EEXIST) is no reason for the volume to stay behind. */
+	if ((r == 0 || r == -EEXIST) && !diff && is_whole_folder(&s)) {
+		int volume = push_volume(&s, folder, r == 0 ? err : NULL);
+
+		r = r == 0 ? volume : r;
+	}
 	return finish(&s, r, err);
 }
 

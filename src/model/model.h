@@ -268,6 +268,12 @@ struct mill_project {
 	const char *kubeconfig;         /* absolute path, NULL: none named */
 	const char *context;            /* of the kubeconfig (hybrid), NULL: its current one */
 	struct { const char *registry, *pull_secret, *mirror; } images; /* of the target; each NULL unless said */
+	struct {
+		bool mount;                                  /* on a cluster the data folder is a volume, too */
+		uint64_t bytes;
+		const char *storage_class; /* NULL: the cluster's default */
+		const char *access;        /* as Kubernetes writes it */
+	} data;                        /* of the target */
 	struct mill_mark mark;
 };
 

@@ -84,6 +84,17 @@ static const struct mill_schema_key images_keys[] = {
 	{"mirror", &mill_s_text, 0, "a registry with copies of other people's images: host[:port][/path]"},
 	{0}};
 static const struct mill_schema images = {.type = MILL_T_OBJECT, .keys = images_keys};
+static const struct mill_schema class_name = {
+	.type = MILL_T_TEXT, .what = "a StorageClass's name", .pattern = "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"};
+static const char *const access_modes[] = {"ReadWriteOnce", "ReadWriteMany", NULL};
+static const struct mill_schema access_mode = {.type = MILL_T_ENUM, .values = access_modes};
+static const struct mill_schema_key data_keys[] = {
+	{"mount", &mill_s_bool, 0, "false: the data folder is in the lake only"},
+	{"storage", &mill_s_size, 0, "size of its volume; 10Gi unless said"},
+	{"storage_class", &class_name, 0, "of its volume; project.kubernetes.storage_class, or the cluster's default class, unless said"},
+	{"access", &access_mode, 0, "ReadWriteMany where the class can: else all pods that mount it run on one node"},
+	{0}};
+static const struct mill_schema data = {.type = MILL_T_OBJECT, .keys = data_keys};
 static const struct mill_schema accelerators = {.type = MILL_T_INT, .min = 1, .max = 1000};
 
 static const struct mill_schema_key local_keys[] = {
@@ -98,6 +109,7 @@ static const struct mill_schema_key local_keys[] = {
 	{"cluster_name", &mill_s_text, 0, "its name; data-mill unless said"},
 	{"kubernetes_version", &mill_s_text, 0, "1.34.1; what the vendor's tool takes unless said"},
 	{"images", &images, 0, "where images come from"},
+	{"data", &data, 0, "the volume that the data folder is mounted from"},
 	{"use_overlay", &mill_s_text, OLD,
 	 "the container runtime chooses its own storage driver today; remove the line"},
 	{0}};
@@ -116,11 +128,13 @@ static const struct mill_schema_key remote_keys[] = {
 	{"gpu_nodes", &accelerators, 0, "how many (gke: in each zone); 1 unless said"},
 	{"gpu_type", &mill_s_text, 0, "aws: machine type (g4dn.xlarge); gke: accelerator (nvidia-tesla-t4)"},
 	{"images", &images, 0, "where images come from"},
+	{"data", &data, 0, "the volume that the data folder is mounted from"},
 	{0}};
 static const struct mill_schema_key hybrid_keys[] = {
 	{"config", &mill_s_text, 0, "path of a kubeconfig; ~ is expanded"},
 	{"context", &mill_s_text, 0, "its context; the current one unless said"},
 	{"images", &images, 0, "where images come from"},
+	{"data", &data, 0, "the volume that the data folder is mounted from"},
 	{0}};
 static const struct mill_schema local = {.type = MILL_T_OBJECT, .keys = local_keys};
 static const struct mill_schema remote = {.type = MILL_T_OBJECT, .keys = remote_keys};

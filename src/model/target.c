@@ -4,6 +4,8 @@
 #include "model/loading.h"
 #include "model/schema.h"
 
+#define DATA_BYTES ((uint64_t)10 << 30)
+
 /* A map with the pairs of `over`, then those of `under` that it has not. */
 static const struct mill_node *merge(struct mill_arena *arena, const struct mill_node *over,
 				     const struct mill_node *under)
@@ -86,6 +88,16 @@ static void find_kubeconfig(struct mill_loading *l)
 	p->kubeconfig = mill_arena_strdup(l->r.arena, absolute);
 }
 
+static void read_data(struct mill_project *p)
+{
+	const struct mill_node *data = mill_read_map(p->target, "data");
+
+	p->data.mount = mill_read_bool(data, "mount", true);
+	p->data.bytes = mill_read_size(data, "storage", DATA_BYTES);
+	p->data.storage_class = mill_read_text(data, "storage_class", mill_read_text(p->pod_options, "storage_class", NULL));
+	p->data.access = mill_read_text(data, "access", "ReadWriteOnce");
+}
+
 int mill_target_read(struct mill_loading *l, struct mill_error *err)
 {
 	struct mill_project *p = &l->m->project;
@@ -102,6 +114,7 @@ int mill_target_read(struct mill_loading *l, struct mill_error *err)
 	p->images.registry = mill_read_text(images, "registry", NULL);
 	p->images.pull_secret = mill_read_text(images, "pull_secret", NULL);
 	p->images.mirror = mill_read_text(images, "mirror", NULL);
+	read_data(p);
 	p->context = mill_read_text(p->target, "context", NULL);
 	mill_target_check(l);
 	if (!p->target && mill_streq(p->location, "remote"))

@@ -253,6 +253,15 @@ static void check_images(struct mill_loading *l)
 		mill_diag_error(l->r.diags, secret->mark, "images.pull_secret: '%s' is not a Secret's name", secret->text);
 }
 
+static void check_data(struct mill_loading *l)
+{
+	const struct mill_node *storage = mill_read_scalar(mill_read_map(l->m->project.target, "data"), "storage");
+	uint64_t bytes = 0;
+
+	if (storage && mill_parse_size(storage->text, &bytes) == 0 && bytes < 16 * MIB)
+		mill_diag_hint(mill_diag_error(l->r.diags, storage->mark, "data.storage: %s is too small for a volume", storage->text), "such as 10Gi");
+}
+
 /* Asked for and not to be had: it loads, and is said. */
 static void check_extras(struct mill_loading *l, const char *provider)
 {
@@ -276,6 +285,7 @@ void mill_target_check(struct mill_loading *l)
 		return;
 	check_texts(l, provider);
 	check_images(l);
+	check_data(l);
 	if (mill_streq(provider, "aws") || mill_streq(provider, "gke"))
 		check_zones(l, provider);
 	else if (!mill_streq(provider, "kubeconfig"))

@@ -19,7 +19,7 @@ enum mill_action_kind {
 	MILL_ACTION_RELOAD,
 	MILL_ACTION_PROVISION, /* provider's hook for one consumer's requirement */
 	MILL_ACTION_HOOK,      /* configure hook */
-	MILL_ACTION_PUBLISH,   /* data/ into the lake */
+	MILL_ACTION_PUBLISH,   /* data/ into the lake, or into the volume that pods mount */
 	MILL_ACTION_STOP,      /* --prune */
 };
 
@@ -51,6 +51,8 @@ struct mill_plan {
 	json_t *records;                                    /* component -> record (docs/internals/engine.md) */
 	json_t *desired;                                    /* desired.json as it is to be written before the first action:
 							       what is kept stays in it, `tasks` are those done so far */
+	json_t *data_volume;                                /* {"bytes", "access", "storage_class" (or none)} that the data folder
+							       is to be mounted from; NULL: no such volume */
 	json_t *environment;                                /* what users' code gets: name -> value */
 	json_t *json;                                       /* arena of JSON values that actions borrow */
 };

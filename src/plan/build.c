@@ -17,6 +17,13 @@ void mill_ids_union(struct mill_ids *set, const struct mill_ids *other)
 		mill_ids_add(set, other->items[i]);
 }
 
+struct mill_planned *mill_build_planned(struct mill_build *b, const char *component)
+{
+	struct mill_rendered *r = mill_render_find(b->r, component);
+
+	return r ? &b->components[r - b->r->components] : NULL;
+}
+
 unsigned mill_build_action(struct mill_build *b, enum mill_action_kind kind, const char *component, const char *name,
 			   const struct mill_ids *after, json_t *data, const char *reason, ...)
 {

@@ -41,6 +41,8 @@ struct mill_build {
 	bool seconds_known;
 };
 
+/* The component as it is planned; NULL: the flavour has none of that name. */
+struct mill_planned *mill_build_planned(struct mill_build *b, const char *component);
 /* after is copied; reason by format; data is taken over (may be NULL). */
 unsigned mill_build_action(struct mill_build *b, enum mill_action_kind kind, const char *component, const char *name,
 			   const struct mill_ids *after, json_t *data, const char *reason, ...) MILL_PRINTF(7, 8);
@@ -54,6 +56,8 @@ void mill_diff(struct mill_build *b);
 void mill_diff_services(struct mill_build *b, struct mill_planned *c);
 /* Services that run and that nothing wants any more; STOPs with --prune, else notes. */
 void mill_diff_leftovers(struct mill_build *b);
+/* diff_data.c: the data folder into the lake, and into the volume that pods mount. */
+void mill_diff_data(struct mill_build *b);
 /* desired.c */
 json_t *mill_desired_make(const struct mill_build *b);
 /* Ids recorded as wanted up whose component the flavour does not name. */

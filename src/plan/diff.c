@@ -138,13 +138,6 @@ static bool software(struct mill_build *b, struct mill_planned *c)
 
 /* ---- resources of a component at its providers ---- */
 
-static struct mill_planned *planned(struct mill_build *b, const char *component)
-{
-	struct mill_rendered *r = mill_render_find(b->r, component);
-
-	return r ? &b->components[r - b->r->components] : NULL;
-}
-
 static bool hook_uses_tools(const struct mill_hook *h)
 {
 	for (size_t i = 0; i < h->n_command; i++)
@@ -169,7 +162,7 @@ static bool lacks_tools(const struct mill_build *b, const struct mill_hook *h)
 static void provision(struct mill_build *b, struct mill_planned *c, const struct mill_bound *bound)
 {
 	const char *consumer = c->rendered->component->name, *cap = bound->requirement->capability;
-	struct mill_planned *provider = planned(b, bound->requirement->provider->name);
+	struct mill_planned *provider = mill_build_planned(b, bound->requirement->provider->name);
 	struct mill_ids after = {0};
 	_cleanup_free_ char *id = mill_xasprintf("%s.provision.%s.%s", provider->rendered->component->name, cap, consumer);
 	_cleanup_free_ char *name = mill_xasprintf("%s for %s", cap, consumer);
@@ -204,7 +197,7 @@ static void providers(struct mill_build *b, struct mill_planned *c)
 {
 	for (size_t i = 0; i < c->rendered->n_bound; i++) {
 		const struct mill_bound *bound = &c->rendered->bound[i];
-		struct mill_planned *provider = planned(b, bound->requirement->provider->name);
+		struct mill_planned *provider = mill_build_planned(b, bound->requirement->provider->name);
 
 		if (!provider)
 			continue;
@@ -213,7 +206,7 @@ static void providers(struct mill_build *b, struct mill_planned *c)
 			c->absent = true;
 	}
 	for (size_t i = 0; i < c->rendered->n_bound && !c->absent; i++)
-		if (c->rendered->bound[i].provision && !planned(b, c->rendered->bound[i].requirement->provider->name)->absent)
+		if (c->rendered->bound[i].provision && !mill_build_planned(b, c->rendered->bound[i].requirement->provider->name)->absent)
 			provision(b, c, &c->rendered->bound[i]);
 }
 
@@ -264,35 +257,6 @@ static void configure_hook(struct mill_build *b, struct mill_planned *c, const j
 	mill_ids_add(&c->ready, mill_build_action(b, MILL_ACTION_HOOK, comp->name, "configure", &after, data, "%s",
 						  known ? "what it configures changed" : "not configured yet"));
 	free(after.items);
-}
-
-/* ---- data into the lake ---- */
-
-static void publish(struct mill_build *b)
-{
-	const struct mill_project *project = &b->m->project;
-	struct mill_component *lake = mill_resolve_provider(b->m, "s3");
-	struct mill_planned *c = lake ? planned(b, lake->name) : NULL;
-	_cleanup_json_ json_t *input = NULL;
-	char digest[MILL_SHA256_HEX], fingerprint[MILL_SHA256_HEX];
-	json_t *data;
-	bool known;
-
-	if (!project->data_folder || b->o->no_data || b->o->start_only || !c || !c->wanted || c->absent ||
-	    !b->host->folder_digest || b->host->folder_digest(b->host, project->data_folder, digest, NULL) < 0)
-		return;
-	data = json_pack("{s:s, s:s, s:s}", "id", "data", "folder", project->data_folder, "bucket", project->data_bucket);
-	json_object_update_missing(data, json_object_get(c->rendered->provides, "s3"));
-	input = json_pack("{s:s, s:s, s:s, s:s}", "folder", b->host->pods ? "" : project->data_folder, "digest", digest, "bucket",
-			  project->data_bucket, "lake", lake->name);
-	mill_fingerprint_json(input, fingerprint);
-	json_object_set_new(data, "fingerprint", json_string(fingerprint));
-	if (mill_build_is_done(b, "data", fingerprint, &known)) {
-		json_decref(data);
-		return;
-	}
-	mill_build_action(b, MILL_ACTION_PUBLISH, NULL, project->data_bucket, &c->ready, data, "%s",
-			  known ? "files changed since they were published" : "not published yet");
 }
 
 /* ---- the way in ---- */
@@ -364,6 +328,6 @@ void mill_diff(struct mill_build *b)
 	if (b->r->tools_key && !b->host->image && !b->o->start_only)
 		need_entry(b, b->r->tools_key, &ignored);
 	free(ignored.items);
-	publish(b);
+	mill_diff_data(b);
 	mill_diff_leftovers(b);
 }

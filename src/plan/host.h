@@ -64,6 +64,12 @@ struct mill_plan_host {
 	const char *registry;      /* "127.0.0.1:5000": before /NAME:TAG, where pods pull from */
 	const char *pull_secret;   /* the Secret that they need for it; NULL: none */
 
+	/*
+	 * What the volume of the data folder is, where pods mount one: {"storage": "10Gi", "digest": of what it was filled with (absent:
+	 * not yet)}, owned; NULL: there is none.
+	 */
+	json_t *(*data_volume)(void *arg);
+
 	/* ---- what runs: set by the runtime; id is "component.service" ---- */
 	void (*observe)(void *arg, const char *id, struct mill_observed *ret);
 	/* What of the component was changed behind our back, one line, owned; NULL: nothing.  May be NULL itself. */

@@ -177,6 +177,7 @@ struct mill_plan *mill_plan_free(struct mill_plan *plan)
 	json_decref(plan->specs);
 	json_decref(plan->records);
 	json_decref(plan->desired);
+	json_decref(plan->data_volume);
 	json_decref(plan->environment);
 	json_decref(plan->json);
 	free(plan->actions);

@@ -245,6 +245,8 @@ json_t *mill_render_environment(struct mill_render *r)
 	const struct mill_project *project = &r->model->project;
 	json_t *env = json_object();
 
+	if (project->data_folder && !r->host->pods) /* a pod has it where the volume is mounted (runtime/kubernetes/data.c) */
+		json_object_set_new(env, "MILL_DATA_FOLDER", json_string(project->data_folder));
 	if (project->data_folder && mill_resolve_provider(r->model, "s3")) /* where code finds what is mirrored */
 		json_object_set_new(env, "MILL_DATA_BUCKET", json_string(project->data_bucket));
 	for (int preferred = 0; preferred < 2; preferred++)

@@ -150,6 +150,12 @@ def test_a_server_is_a_pod_of_the_picked_environment(explore):
     )  # fmt: skip
     assert said.split() == ["http://minio:9000", "scipy", "/home/jovyan"]
     explore.kubectl("exec", pod["metadata"]["name"], "--", "/usr/bin/touch", "/home/jovyan/notebooks/mine.ipynb")
+    # the data folder, read-only, and in sight of the file browser
+    iris = explore.kubectl("exec", pod["metadata"]["name"], "--", "/usr/bin/cat", "/home/jovyan/data/iris/iris.csv")
+    assert iris == (ROOT / "data" / "iris" / "iris.csv").read_text()
+    (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["mountPath"] == "/data"]
+    assert mount["readOnly"] and {"name": "MILL_DATA_FOLDER", "value": "/data"} in spec["containers"][0]["env"]
+    assert pod["metadata"]["labels"]["data-mill.io/mounts"] == "data" and spec["affinity"]["podAffinity"]
 
 
 def test_a_setting_restarts_only_what_it_touches(explore):

@@ -161,3 +161,90 @@ def test_a_way_in_outlives_its_pod_and_not_us(kube):
         opened.send_signal(signal.SIGKILL)
         opened.wait()
     conftest.wait_for(lambda: not tiny.alive(kubectl), 10, "the end of kubectl")
+
+
+# a hook that tells what it sees of the data folder
+SEES = r'''
+import json, pathlib, sys
+json.load(sys.stdin)
+seen = {str(f.relative_to("/data")): f.read_text() for f in pathlib.Path("/data").rglob("*") if f.is_file()}
+try:
+    pathlib.Path("/data/mine").touch()
+    said = "it may be written to"
+except OSError as e:
+    said = e.strerror
+json.dump({"message": "looked", "checks": [{"name": "sees", "ok": True, "detail": json.dumps([seen, said])}]}, sys.stdout)
+'''
+
+
+def seen_by_a_hook(t):
+    (check,) = t.here("test", "a", "--json").json["tests"][0]["checks"]
+    return json.loads(check["detail"])
+
+
+def seen_by_a_session(t):
+    script = "import os, pathlib, json; d = pathlib.Path(os.environ['MILL_DATA_FOLDER']); print(json.dumps({str(f.relative_to(d)): f.read_text() for f in d.rglob('*') if f.is_file()}))"
+    return json.loads(t.here("exec", "--", "/usr/bin/python3", "-c", script).out)
+
+
+def claim(t):
+    return t.cluster.json("-n", t.namespace, "get", "persistentvolumeclaim", f"{t.namespace}-data", "--ignore-not-found")
+
+
+def test_the_data_folder_is_a_volume(kube):
+    """What is in the folder is in every pod that should see it, again after it changed, and goes only with the data."""
+    t = kube
+    data = t.project / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "word").write_text("one")
+    (data / "deep" / "file with space").write_text("x" * 70000)
+    (data / "link").symlink_to("word")
+    folder = t.project / "components" / "a"
+    folder.mkdir()
+    (folder / "smoke.py").write_text(SEES)
+    t.component("a", smoke="smoke.py")
+    t.flavour("a, minio", project={"data_folder": str(data)})
+    assert "PersistentVolumeClaim" in t("render", "-h", "-f", "default").out
+    assert not claim(t)
+    t.up()
+    assert "nothing to do" in t("plan", "-h", "-f", "default", "--detailed-exitcode").out
+    assert claim(t)["spec"]["accessModes"] == ["ReadWriteOnce"] and claim(t)["spec"]["resources"]["requests"]["storage"] == "10Gi"
+    expected = {"word": "one", "deep/file with space": "x" * 70000}
+    seen, written = seen_by_a_hook(t)
+    assert seen == expected and written == "Read-only file system"
+    assert seen_by_a_session(t) == expected
+
+    # what changed, what is new, what is gone; the lake keeps what is gone
+    (data / "word").write_text("two")
+    (data / "new").write_text("new")
+    shutil.rmtree(data / "deep")
+    expected = {"word": "two", "new": "new"}
+    pushed = t("data", "push", "-h", "-f", "default")
+    assert "volume: 2 files sent, 1 removed, 0 unchanged, 6 B" in pushed.err, pushed
+    assert seen_by_a_hook(t)[0] == expected and seen_by_a_session(t) == expected
+    again = t("data", "push", "-h", "-f", "default")
+    assert "volume: 0 files sent, 0 removed, 2 unchanged" in again.err, again
+    listed = t("data", "ls", "-r", "data/", "-h", "-f", "default").out
+    assert "deep/file with space" in listed
+
+    # the plan knows it too: from the content, not from times
+    (data / "word").touch()
+    plan = t("plan", "-h", "-f", "default", "--json", "-q").json
+    assert not [x for x in plan["actions"] if x["name"] and x["name"].startswith("volume")], plan
+    (data / "word").write_text("six")
+    plan = t("plan", "-h", "-f", "default", "--json", "-q").json
+    assert [x["name"] for x in plan["actions"]] == ["data", f"volume {t.namespace}-data"], plan
+    t.up()
+    assert seen_by_a_session(t) == expected | {"word": "six"}
+
+    # no pod of ours is left over, and the volume stays as long as its data may not go
+    assert not [p for p in t.cluster.kubectl("-n", t.namespace, "get", "pods", "-o", "name").split() if "/data-" in p]
+    t.here("down")
+    assert claim(t)
+    asked = t.here("destroy", "--delete-data", check=False)
+    assert asked.code and f"data folder" in asked.out + asked.err, asked
+    t.here("destroy", "--yes")
+    assert claim(t)
+    t.up()
+    t.here("destroy", "--yes", "--delete-data")
+    conftest.wait_for(lambda: not claim(t), 60, "the end of the claim")

@@ -1,5 +1,5 @@
 /* One action of a plan at a time; see engine/engine.h for the order. */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/data.h"
 
 #include "base/io.h"
 #include "base/json.h"
@@ -275,7 +275,11 @@ static int publish(struct mill_kube *k, const struct mill_action *a, struct mill
 	_cleanup_json_ json_t *data = json_deep_copy(a->data);
 	_cleanup_free_ char *endpoint = NULL;
 	struct mill_action here = *a;
-	int r = mill_kube_reach(k, mill_json_get_string(data, "endpoint", ""), &endpoint, err);
+	int r;
+
+	if (json_object_get(data, "volume"))
+		return mill_kube_data_action(k, a, p, err);
+	r = mill_kube_reach(k, mill_json_get_string(data, "endpoint", ""), &endpoint, err);
 
 	if (r < 0)
 		return r;

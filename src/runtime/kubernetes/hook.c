@@ -4,7 +4,7 @@
  * input and the answer comes out of its standard output: neither is in an
  * object, an argument or a log of the cluster.
  */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/data.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -74,14 +74,16 @@ static int start(struct mill_kube *k, struct mill_kube_pod *pod, struct mill_err
 {
 	_cleanup_json_ json_t *list = json_array();
 	const json_t *record = NULL;
+	json_t *object;
 	int r = mill_native_record(k->n, pod->component, &record, err);
 
 	if (r < 0)
 		return r;
-	json_array_append_new(list, mill_kube_pod_object(k, pod->name, pod->component, "hook",
-							 mill_kube_pod_spec(k, "hook", mill_json_get_string(record, "image", ""),
-									    HOLD_SECONDS, "10m", "64Mi"),
-							 HOLD_SECONDS));
+	object = mill_kube_pod_object(k, pod->name, pod->component, "hook",
+				      mill_kube_pod_spec(k, "hook", mill_json_get_string(record, "image", ""), HOLD_SECONDS, "10m", "64Mi"),
+				      HOLD_SECONDS);
+	mill_kube_data_mount(k, object);
+	json_array_append_new(list, object);
 	r = mill_kube_pod_start(k, "start the pod that hooks run in", pod->name, list, err);
 	if (r == 0)
 		r = write_tool_files(k, pod, record, err);

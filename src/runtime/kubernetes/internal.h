@@ -143,6 +143,10 @@ void mill_kube_prepull(struct mill_kube *k, const char *image, struct mill_progr
 
 /* ---- ready.c ---- */
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err);
+/* The newest warning about an object whose name begins with `name`; owned, NULL: none. */
+char *mill_kube_warning(struct mill_kube *k, const char *name);
+/* What to do about it; NULL: nobody knows. */
+const char *mill_kube_next_step(const char *reason);
 /* The last lines of a pod, owned, may be "". */
 char *mill_kube_last_lines(struct mill_kube *k, const char *pod, bool previous, unsigned lines);
 
@@ -155,6 +159,10 @@ json_t *mill_kube_pod_object(const struct mill_kube *k, const char *name, const 
 			     unsigned seconds);
 /* Applies and waits until the pod of that name is ready; `what` is for messages. */
 int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name, const json_t *objects, struct mill_error *err);
+
+/* ---- session.c ---- */
+/* "name:tag" of an image that the platform has, an environment's where one is wanted and there; owned, NULL: none yet. */
+char *mill_kube_any_image(struct mill_kube *k, bool environment);
 
 /* ---- hook.c ---- */
 int mill_kube_hook(void *arg, const struct mill_hook_call *c, const struct mill_strbuf *input, struct mill_strbuf *out,

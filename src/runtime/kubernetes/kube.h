@@ -56,6 +56,16 @@ int mill_kube_lock(struct mill_kube *k, int wait_ms, void (*on_wait)(void *arg, 
  * The program's exit code; the pod is gone afterwards.
  */
 int mill_kube_session(struct mill_kube *k, const char *kind, char *const *argv, struct mill_error *err);
+/* What `data push` did to the volume of the data folder. */
+struct mill_kube_filled {
+	bool none; /* the platform has no such volume */
+	size_t sent, removed, unchanged;
+	uint64_t bytes;
+};
+/* digest: of the folder's content, as mill_plan_host's folder_digest makes it for pods. */
+int mill_kube_data_push(struct mill_kube *k, const char *folder, const char *digest, int cancel_fd,
+			void (*on_progress)(void *arg, double fraction, const char *text), void *arg, struct mill_kube_filled *ret,
+			struct mill_error *err);
 /* `kubectl proxy` on this port until it is interrupted. */
 int mill_kube_proxy(struct mill_kube *k, unsigned port, struct mill_error *err);
 /* 1: the cluster has the Kubernetes dashboard; *ret_path is its place below the proxy. */

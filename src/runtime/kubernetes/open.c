@@ -1,4 +1,4 @@
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/data.h"
 
 #include <poll.h>
 
@@ -209,6 +209,7 @@ void mill_kube_host(struct mill_kube *k, struct mill_plan_host *h)
 	h->registry = k->registry;
 	h->pull_secret = k->pull_secret;
 	h->observe = observe;
+	h->data_volume = mill_kube_data_state;
 	h->drift = mill_kube_drift;
 	h->port = port;
 	h->port_holder = NULL;

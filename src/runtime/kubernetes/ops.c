@@ -1,5 +1,5 @@
 /* Stopping, waiting, removing, volumes, logs, events: what a cluster does in place of the daemon. */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/data.h"
 
 #include "base/clock.h"
 #include "base/io.h"
@@ -299,6 +299,7 @@ static int volumes(void *arg, const char *component, json_t *list, uint64_t *tot
 		(void)mill_parse_size(json_is_string(asked) ? json_string_value(asked) : "0", &bytes);
 		*total += bytes;
 		json_array_append_new(list, json_pack("{s:o, s:o, s:I}", "id",
+						      !*owner ? json_string("data folder") :
 						      json_sprintf("%s.%s", owner, mill_json_get_string(labels, "data-mill.io/service", "")),
 						      "path", json_sprintf("volume claim %s", mill_json_get_string(meta, "name", "")), "bytes",
 						      (json_int_t)bytes));
@@ -311,7 +312,9 @@ static int begin(void *arg, const struct mill_plan *plan, struct mill_error *err
 	struct mill_kube *k = arg;
 	int r = mill_kube_push(k, err);
 
-	return r < 0 ? r : mill_kube_policies(k, err);
+	if (r == 0)
+		r = mill_kube_policies(k, err);
+	return r < 0 ? r : mill_kube_data_claim(k, plan ? plan->data_volume : NULL, err);
 }
 
 static int saved(void *arg, struct mill_error *err)

@@ -46,7 +46,19 @@ int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name,
 {
 	struct mill_kube_call wait = {.what = what, .cancel_fd = -1, .timeout_ms = 300000};
 	_cleanup_free_ char *pod = mill_xasprintf("pod/%s", name);
+	_cleanup_free_ char *why = NULL;
 	int r = mill_kube_apply(k, what, objects, err);
 
-	return r < 0 ? r : mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", "--timeout=240s", pod, NULL);
+	if (r < 0)
+		return r;
+	r = mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", "--timeout=240s", pod, NULL);
+	why = r < 0 ? mill_kube_warning(k, name) : NULL;
+	if (why) { /* kubectl only knows that it has waited long enough */
+		const char *hint = mill_kube_next_step(why);
+
+		r = mill_fail(err, EIO, "%s (namespace %s): %s", what, k->namespace, why);
+		if (hint)
+			mill_error_hint(err, "%s", hint);
+	}
+	return r;
 }

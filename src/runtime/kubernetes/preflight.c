@@ -14,7 +14,7 @@ static const struct {
 	{"secrets", {"get", "list", "create", "update", "patch", "delete", NULL}}, /* update: helm, of its own records */
 	{"configmaps", {"get", "list", "create", "patch", "delete", NULL}},
 	{"services", {"get", "list", "create", "patch", "delete", NULL}},
-	{"persistentvolumeclaims", {"get", "list", "watch", "create", "delete", NULL}},
+	{"persistentvolumeclaims", {"get", "list", "watch", "create", "patch", "delete", NULL}},
 	{"pods", {"get", "list", "watch", "create", "delete", NULL}},
 	{"pods", {"patch", NULL}},
 	{"pods/log", {"get", NULL}},

@@ -49,8 +49,7 @@ static int64_t last_seen(const json_t *event)
 	return t ? (int64_t)mill_json_get_int(event, "count", 1) : 0;
 }
 
-/* The newest warning about an object whose name begins with `name`; owned, NULL: none. */
-static char *warning_about(struct mill_kube *k, const char *name)
+char *mill_kube_warning(struct mill_kube *k, const char *name)
 {
 	_cleanup_json_ json_t *events = NULL;
 	const json_t *e, *best = NULL;
@@ -70,7 +69,7 @@ static char *warning_about(struct mill_kube *k, const char *name)
 
 /* ---- judgement ---- */
 
-static const char *next_step(const char *reason)
+const char *mill_kube_next_step(const char *reason)
 {
 	static const struct {
 		const char *mark, *hint;
@@ -114,10 +113,10 @@ static bool is_final(const struct wait *w, const char *reason, const json_t *sta
 
 static int failed(struct wait *w, const json_t *state, const char *reason, const char *phase, struct mill_error *err)
 {
-	const char *pod = mill_json_get_string(state, "pod", NULL), *hint = next_step(reason);
+	const char *pod = mill_json_get_string(state, "pod", NULL), *hint = mill_kube_next_step(reason);
 	_cleanup_free_ char *log = NULL, *claim = mill_xasprintf("data-%s-", w->workload);
 	/* The scheduler only knows that a volume is missing, its claim knows why. */
-	_cleanup_free_ char *volume = strstr(reason, "PersistentVolume") ? warning_about(w->k, claim) : NULL;
+	_cleanup_free_ char *volume = strstr(reason, "PersistentVolume") ? mill_kube_warning(w->k, claim) : NULL;
 	int r = mill_fail(err, EIO, "%s: %s: %s%s%s", w->id, phase, reason, volume ? "; its volume: " : "", volume ? volume : "");
 
 	if (pod) {
@@ -170,7 +169,7 @@ static int look(struct wait *w, bool last, struct mill_error *err)
 		w->restarts_at_first = mill_json_get_int(state, "restarts", 0);
 	w->seen = true;
 	if (!*reason && !mill_json_get_string(state, "pod", NULL) && age_ms > NO_POD_MS) {
-		warning = warning_about(w->k, w->workload);
+		warning = mill_kube_warning(w->k, w->workload);
 		reason = warning ? warning : "";
 	}
 	if (*reason && !w->trouble_since)
@@ -183,7 +182,7 @@ static int look(struct wait *w, bool last, struct mill_error *err)
 	if (!last)
 		return 0;
 	if (!*reason && !warning)
-		warning = warning_about(w->k, w->workload);
+		warning = mill_kube_warning(w->k, w->workload);
 	if (!*reason && !warning && mill_json_get_string(state, "pending_on", NULL))
 		warning = mill_xasprintf("node %s was given its pod and has not started it: its kubelet does not answer, or is busy",
 					 mill_json_get_string(state, "pending_on", ""));

@@ -1,5 +1,5 @@
 /* What would be applied, for Argo CD, Flux or a person: plain manifests, with secrets by reference. */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/data.h"
 
 #include "base/io.h"
 #include "base/json.h"
@@ -76,11 +76,14 @@ int mill_kube_render(struct mill_kube *k, const struct mill_plan *plan, bool onl
 	}
 	if (r == 0 && !only_values) {
 		_cleanup_json_ json_t *policies = mill_kube_policy_objects(k, plan->records);
+		_cleanup_json_ json_t *claim = plan->data_volume ? mill_kube_data_object(k, plan->data_volume) : NULL;
 		const json_t *o;
 		size_t i;
 
 		json_array_foreach(policies, i, o)
 			add_json(out, o);
+		if (claim)
+			add_json(out, claim);
 	}
 	return r;
 }

@@ -36,6 +36,12 @@ static const struct {
 	int code;
 } causes[] = {
 	{"exceeded quota", "raise the namespace's ResourceQuota, or ask for less (memory, storage of the components)", ENOSPC},
+	{"spec is immutable after creation", "a volume keeps its storage class and access mode: end what mounts it, delete the claim "
+	 "(kubectl delete persistentvolumeclaim), and `up` makes and fills it anew", EINVAL},
+	{"field can not be less than previous value", "a volume never shrinks: ask for its size or more, or delete its claim, and `up` makes "
+	 "and fills it anew", EINVAL},
+	{"only dynamically provisioned pvc can be resized", "its storage class lets no volume grow: delete its claim, and `up` makes and fills "
+	 "it anew", EINVAL},
 	{"violates PodSecurity", "the namespace enforces a Pod Security Standard that this pod does not meet", EPERM},
 	{"being terminated", "the namespace is being deleted: wait until it is gone, then try again (what keeps it: kubectl get namespace -o yaml)", EBUSY},
 	{"You must be logged in", "the kubeconfig's credentials are not accepted (any more): log in again, or get a new kubeconfig", EACCES},

@@ -4,7 +4,7 @@
  * one, else an image with the hooks' tools; `net` is the smallest image there is.
  * The platform's variables come from a Secret that lives as long as the pod.
  */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/data.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -15,22 +15,20 @@
 
 #define HOLD_SECONDS 43200
 
-/* "name:tag" of the image that suits; owned, NULL: the platform has no image yet. */
-static char *choose_image(struct mill_kube *k, const char *kind)
+char *mill_kube_any_image(struct mill_kube *k, bool environment)
 {
 	_cleanup_strv_ struct mill_strv names = {0};
 	const char *found = NULL;
-	bool app = !mill_streq(kind, "net");
 
 	(void)mill_native_components(k->n, &names, NULL);
 	for (size_t i = 0; i < names.n; i++) {
 		const json_t *record = json_object_get(k->n->records, names.items[i]);
 		const char *image = mill_json_get_string(record, "image", NULL);
-		bool environment = mill_streq(mill_json_get_string(record, "category", ""), "environment");
+		bool suits = mill_streq(mill_json_get_string(record, "category", ""), "environment") == environment;
 
-		if (image && (!found || (app && environment)))
+		if (image && (!found || suits))
 			found = image;
-		if (app && environment && image)
+		if (image && suits)
 			break;
 	}
 	return found ? mill_xstrdup(found) : NULL;
@@ -39,12 +37,14 @@ static char *choose_image(struct mill_kube *k, const char *kind)
 static json_t *pod_object(struct mill_kube *k, const char *name, const char *image)
 {
 	json_t *spec = mill_kube_pod_spec(k, "debug", image, HOLD_SECONDS, "10m", "128Mi");
-	json_t *container = json_array_get(json_object_get(spec, "containers"), 0);
+	json_t *container = json_array_get(json_object_get(spec, "containers"), 0), *pod;
 
 	json_object_set_new(container, "workingDir", json_string("/tmp"));
 	json_object_set_new(container, "envFrom", json_pack("[{s:{s:s}}]", "secretRef", "name", name));
 	json_object_set_new(container, "env", json_pack("[{s:s, s:s}]", "name", "HOME", "value", "/tmp"));
-	return mill_kube_pod_object(k, name, NULL, "debug", spec, HOLD_SECONDS);
+	pod = mill_kube_pod_object(k, name, NULL, "debug", spec, HOLD_SECONDS);
+	mill_kube_data_mount(k, pod);
+	return pod;
 }
 
 static int make(struct mill_kube *k, const char *name, const char *image, struct mill_error *err)
@@ -89,7 +89,7 @@ static int talk(struct mill_kube *k, const char *name, char *const *argv, struct
 
 int mill_kube_session(struct mill_kube *k, const char *kind, char *const *argv, struct mill_error *err)
 {
-	_cleanup_free_ char *image = choose_image(k, kind), *name = mill_xasprintf("debug-%d", (int)getpid());
+	_cleanup_free_ char *image = mill_kube_any_image(k, !mill_streq(kind, "net")), *name = mill_xasprintf("debug-%d", (int)getpid());
 	_cleanup_free_ char *pod = mill_xasprintf("pod/%s", name), *secret = mill_xasprintf("secret/%s", name);
 	int r;
 

@@ -193,6 +193,11 @@ static int image(void *arg, const json_t *source, char *ret_tag, bool *ret_exist
 	return 0;
 }
 
+static json_t *data_volume(void *arg)
+{
+	return json_incref(section(arg, "volume"));
+}
+
 void fake_host_init(struct fake_host *f, struct mill_platform *p, json_t *config)
 {
 	json_decref(f->config);
@@ -219,6 +224,7 @@ void fake_host_init(struct fake_host *f, struct mill_platform *p, json_t *config
 	};
 	f->host.pods = mill_json_get_bool(f->config, "pods", false);
 	f->host.image = f->host.pods ? image : NULL;
+	f->host.data_volume = f->host.pods ? data_volume : NULL;
 	f->host.registry = f->host.pods ? "registry.test:5000" : NULL;
 }
 

@@ -8,6 +8,7 @@
  *    "missing_toolchains": true, "disk_free": "10Gi",
  *    "data_disk_free": "1Gi",                    a file system of its own for the platform
  *    "pods": true,                               a cluster; its registry has no image yet
+ *    "volume": {"storage": "10Gi", "digest": "one"}, the data folder's
  *    "nofile_max": 1024, "inotify_instances": 8, "missing_programs": true, "read_only": true}
  */
 #ifndef TEST_PLAN_FAKE_HOST_H

@@ -67,6 +67,19 @@ if mode == "flood":
 if mode == "no-newline":
     sys.stdout.write("y" * 3000000)
     say("")
+if mode == "eat":  # more memory than it may have: the argument after the port says how much
+    kept = []
+    say("eating %s MiB" % sys.argv[4])
+    for i in range(int(sys.argv[4])):
+        kept.append(bytearray(b"x" * (1 << 20)))
+    say("full")
+if mode == "fill":  # writes that many MiB beside its data
+    say("writing %s MiB" % sys.argv[4])
+    with open("/tmp/filler", "wb") as f:
+        for i in range(int(sys.argv[4])):
+            f.write(b"x" * (1 << 20))
+    say("written")
+    time.sleep(600)
 if mode == "ignore-term":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if mode == "forks":  # a grandchild that leaves its session and its parent

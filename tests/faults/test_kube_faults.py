@@ -83,13 +83,77 @@ def test_an_image_that_cannot_be_pulled(kube):
     assert kube.status()["a.server"]["state"] == "ready"
 
 
-def test_more_memory_than_it_may_have(kube):
+def test_the_kernel_kills_what_eats_too_much(kube):
+    """A limit of 160 MiB (twice 16 and 128), and a process that takes 400: the kernel's doing, in its pod's cgroup."""
+    one(kube, mode="eat", command=["400"])
+    failed = kube.up(check=False, code=1)
+    assert "OOMKilled" in failed.err and "limit of 160Mi (it asks for 16Mi)" in failed.err, failed
+    assert "eating 400 MiB" in failed.err and "`memory:` in its component's block" in failed.err, failed
+    ended = [c["lastState"].get("terminated") or c["state"].get("terminated") for c in statuses(kube)]
+    assert [(e["reason"], e["exitCode"]) for e in ended] == [("OOMKilled", 137)], ended
+    assert "OOMKilled" in kube.status()["a.server"]["reason"]
+    kube.flavour("a", a={"memory": "256Mi"})  # what it says to do
+    kube.up()
+    assert kube.status()["a.server"]["state"] == "ready" and "reason" not in kube.status()["a.server"]
+
+
+def test_killed_once_it_comes_back(kube):
+    """What eats is a process of its own in the pod: the service lives on or is started again."""
     one(kube)
     kube.up()
     pod = kube.cluster.json("-n", kube.namespace, "get", "pods", "-l", "data-mill.io/service=server")["items"][0]["metadata"]["name"]
     kube.cluster.kubectl("-n", kube.namespace, "exec", pod, "--", "/usr/bin/python3", "-c", "import os\nx=bytearray(400<<20)\n", check=False)
     assert kube.here("status", "--json", "-q").json["ready"] in (0, 1)
     kube.here("wait", "--timeout", "90s")
+
+
+def statuses(t):
+    items = t.cluster.json("-n", t.namespace, "get", "pods", "-l", "data-mill.io/service=server")["items"]
+    return [c for p in items for c in p["status"]["containerStatuses"]]
+
+
+@pytest.mark.parametrize("disk", ["", "1Gi"], ids=["deployment", "statefulset"])
+def test_the_kubelet_evicts_what_fills_the_disk(kube, disk):
+    """Its scratch volume grows over what the namespace lets a pod have. A Deployment leaves the evicted pod, a StatefulSet removes it."""
+    kube.cluster.kubectl("create", "namespace", kube.namespace)
+    limits = {"limits": [{"type": "Container", "default": {"ephemeral-storage": "8Mi"}, "defaultRequest": {"ephemeral-storage": "1Mi"}}]}
+    kube.cluster.kubectl("-n", kube.namespace, "apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": limits}))
+    more = {"resources": {"memory": "16Mi"} | ({"disk": disk} if disk else {}), "startup": {"deadline": "240s"}}
+    # it is never ready; asked rarely, so that the kubelet does not drop its events as too many
+    more |= {"readiness": {"http": {"port": "http", "path": "/"}, "period": "10s"}}
+    one(kube, mode="fill", command=["24"], service=more)
+    failed = kube.up(check=False, code=1)
+    assert "Evicted: " in failed.err and "local storage usage exceeds" in failed.err and "LimitRange" in failed.err, failed
+    assert disk or "Evicted: " in kube.status()["a.server"]["reason"]
+    kube.here("down", timeout=120)  # evicted pods that lie there are none that are waited for
+    assert kube.status()["a.server"]["state"] == "stopped"
+
+
+@pytest.fixture
+def full_node(cluster):
+    """A node that says its disk is full: one of its own, so that nobody else's pods suffer. The controller taints it."""
+    import uuid
+
+    name = f"full-{uuid.uuid4().hex[:6]}"
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"mill.test/node": name}}}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    conditions = [{"type": t, "status": s, "reason": r, "message": r, "lastHeartbeatTime": now, "lastTransitionTime": now} for t, s, r in (
+        ("Ready", "True", "KubeletReady"), ("DiskPressure", "True", "KubeletHasDiskPressure"))]
+    room = {"cpu": "2", "memory": "4Gi", "pods": "10", "ephemeral-storage": "10Gi"}
+    try:
+        cluster.kubectl("create", "-f", "-", input=json.dumps(node))
+        cluster.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": {"conditions": conditions, "capacity": room, "allocatable": room}}))
+        conftest.wait_for(lambda: "node.kubernetes.io/disk-pressure" in cluster.kubectl("get", "node", name, "-o", "jsonpath={.spec.taints}"), 20, "the taint")
+        yield name
+    finally:
+        cluster.kubectl("delete", "node", name, "--ignore-not-found", check=False)
+
+
+def test_the_disk_of_a_node_is_full(kube, full_node):
+    one(kube, project={"kubernetes": {"node_selector": {"mill.test/node": full_node}}})
+    kube.env["DATA_MILL_KUBE_WAIT"] = "8s"
+    failed = kube.up(check=False, code=1)
+    assert "node.kubernetes.io/disk-pressure" in failed.err and "the disk of a node is full" in failed.err and "kubectl describe nodes" in failed.err, failed
 
 
 # ---- the way in ----

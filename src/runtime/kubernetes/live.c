@@ -82,21 +82,42 @@ static bool belongs(const json_t *pod, const char *component, const char *servic
 	       mill_streq(mill_json_get_string(labels, "data-mill.io/service", ""), service);
 }
 
+/* What a container of this name may use and asked for: "a limit of 160Mi (it asks for 16Mi)". */
+static char *memory_limit(const json_t *pod, const char *name)
+{
+	const json_t *spec = json_object_get(pod, "spec"), *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(spec, "containers"), i, c) {
+		const json_t *resources = json_object_get(c, "resources");
+		const char *limit = mill_json_get_string(json_object_get(resources, "limits"), "memory", NULL);
+		const char *request = mill_json_get_string(json_object_get(resources, "requests"), "memory", NULL);
+
+		if (mill_streq(mill_json_get_string(c, "name", ""), name) && limit && request)
+			return mill_xasprintf("its limit of %s (it asks for %s)", limit, request);
+	}
+	return mill_xstrdup("its limit");
+}
+
 /* Its words for why a container does not run, or NULL. */
-static char *container_trouble(const json_t *status)
+static char *container_trouble(const json_t *pod, const json_t *status)
 {
 	const json_t *waiting = json_object_get(json_object_get(status, "state"), "waiting");
 	const json_t *last = json_object_get(json_object_get(status, "lastState"), "terminated");
+	const json_t *ended = json_object_get(json_object_get(status, "state"), "terminated");
 	const char *reason = mill_json_get_string(waiting, "reason", NULL);
-	const char *why;
+	const char *why = mill_json_get_string(ended ? ended : last, "reason", "");
 
+	if (mill_streq(why, "OOMKilled") && !json_is_true(json_object_get(status, "ready"))) {
+		_cleanup_free_ char *limit = memory_limit(pod, mill_json_get_string(status, "name", ""));
+
+		return mill_xasprintf("%sOOMKilled: it was killed for using more memory than %s",
+				      mill_streq(reason ? reason : "", "CrashLoopBackOff") ? "CrashLoopBackOff: " : "", limit);
+	}
 	if (!reason || mill_streq(reason, "ContainerCreating") || mill_streq(reason, "PodInitializing"))
 		return NULL;
 	if (!mill_streq(reason, "CrashLoopBackOff"))
 		return mill_xasprintf("%s: %s", reason, mill_json_get_string(waiting, "message", ""));
-	why = mill_json_get_string(last, "reason", "Error");
-	if (mill_streq(why, "OOMKilled"))
-		return mill_xstrdup("CrashLoopBackOff: it was killed for using more memory than its limit (OOMKilled)");
 	return mill_xasprintf("CrashLoopBackOff: exit code %lld", (long long)mill_json_get_int(last, "exitCode", -1));
 }
 
@@ -111,7 +132,7 @@ static char *pod_trouble(const json_t *pod, int64_t *restarts)
 		json_array_foreach(json_object_get(status, lists[i]), k, c) {
 			*restarts += mill_json_get_int(c, "restartCount", 0);
 			if (!trouble)
-				trouble = container_trouble(c);
+				trouble = container_trouble(pod, c);
 		}
 	json_array_foreach(json_object_get(status, "conditions"), k, c)
 		if (!trouble && mill_streq(mill_json_get_string(c, "type", ""), "PodScheduled") &&
@@ -119,6 +140,34 @@ static char *pod_trouble(const json_t *pod, int64_t *restarts)
 			trouble = mill_xasprintf("%s: %s", mill_json_get_string(c, "reason", "Unschedulable"),
 						 mill_json_get_string(c, "message", ""));
 	return trouble;
+}
+
+static bool is_current(const json_t *pod, const char *fingerprint)
+{
+	const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
+
+	return mill_streq(mill_json_get_string(annotations, "data-mill.io/fingerprint", ""), fingerprint);
+}
+
+/*
+ * A pod that the kubelet ended: a Deployment leaves it lying beside the one that follows it.  Only of the current
+ * template: what the release before suffered from may be mended.
+ */
+static bool was_evicted(const json_t *pod, const char *fingerprint)
+{
+	return mill_streq(mill_json_get_string(json_object_get(pod, "status"), "reason", ""), "Evicted") && is_current(pod, fingerprint);
+}
+
+static const char *started_at(const json_t *pod)
+{
+	return mill_json_get_string(json_object_get(pod, "status"), "startTime", "");
+}
+
+static bool has_ended(const json_t *pod)
+{
+	const char *phase = mill_json_get_string(json_object_get(pod, "status"), "phase", "");
+
+	return mill_streq(phase, "Failed") || mill_streq(phase, "Succeeded");
 }
 
 static const char *workload_state(const json_t *w, const char *trouble, size_t pods, bool any_running)
@@ -156,7 +205,9 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 	const json_t *w = json_object_get(json_object_get(snapshot, "workloads"), workload), *pod;
 	const json_t *annotations = json_object_get(
 		json_object_get(json_object_get(json_object_get(w, "spec"), "template"), "metadata"), "annotations");
-	const char *dot = strchr(id, '.'), *state, *pod_name = NULL, *started = NULL, *pending_on = NULL;
+	const char *dot = strchr(id, '.'), *state, *pod_name = NULL, *started = NULL, *pending_on = NULL, *ordinal = NULL;
+	const char *fingerprint = mill_json_get_string(annotations, "data-mill.io/fingerprint", "");
+	const json_t *evicted = NULL;
 	_cleanup_free_ char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id)), *trouble = NULL;
 	int64_t restarts = 0;
 	bool any_running = false;
@@ -170,7 +221,14 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 
 		if (!belongs(pod, component, dot ? dot + 1 : ""))
 			continue;
+		if (has_ended(pod)) {
+			if (was_evicted(pod, fingerprint) && (!evicted || strcmp(started_at(pod), started_at(evicted)) > 0))
+				evicted = pod;
+			continue;
+		}
 		n++;
+		if (mill_streq(mill_json_get_string(w, "kind", ""), "StatefulSet") && is_current(pod, fingerprint))
+			ordinal = mill_json_get_string(json_object_get(pod, "metadata"), "uid", NULL);
 		if (!trouble)
 			trouble = pod_trouble(pod, &restarts);
 		any_running |= mill_streq(mill_json_get_string(status, "phase", ""), "Running");
@@ -182,14 +240,20 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 	if (!trouble)
 		trouble = replica_failure(w);
 	state = workload_state(w, trouble, n, any_running);
-	o = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "state", state, "fingerprint",
-		      mill_json_get_string(annotations, "data-mill.io/fingerprint", ""), "restarts", (json_int_t)restarts,
+	if (!trouble && evicted && !mill_streq(state, "stopped"))
+		trouble = mill_xasprintf("Evicted: %s", mill_json_get_string(json_object_get(evicted, "status"), "message", ""));
+	o = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "state", state, "fingerprint", fingerprint,
+		      "restarts", (json_int_t)restarts,
 		      "started_ms", (json_int_t)when_ms(started));
 	json_object_set_new(o, "since_ms", json_integer((json_int_t)when_ms(started)));
 	if (trouble && !mill_streq(state, "ready"))
 		json_object_set_new(o, "reason", json_string(trouble));
 	if (pod_name)
 		json_object_set_new(o, "pod", json_string(pod_name));
+	if (ordinal) /* the controller removes an evicted pod of a StatefulSet at once: only its successor can be seen */
+		json_object_set_new(o, "pod_uid", json_string(ordinal));
+	if (evicted)
+		json_object_set(o, "evicted", json_object_get(json_object_get(evicted, "metadata"), "uid"));
 	if (pending_on) /* a node was chosen, and nothing came of it yet */
 		json_object_set_new(o, "pending_on", json_string(pending_on));
 	return o;

@@ -52,7 +52,7 @@ int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name,
 	if (r < 0)
 		return r;
 	r = mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", "--timeout=240s", pod, NULL);
-	why = r < 0 ? mill_kube_warning(k, name) : NULL;
+	why = r < 0 ? mill_kube_warning(k, name, NULL) : NULL;
 	if (why) { /* kubectl only knows that it has waited long enough */
 		const char *hint = mill_kube_next_step(why);
 

@@ -26,6 +26,10 @@ static json_t *snapshot(const char *spec, const char *status, const char *pod)
 #define WAITING(reason, message) "\"phase\": \"Pending\", \"containerStatuses\": [{\"restartCount\": 5, \"state\": {\"waiting\": {\"reason\": \"" reason \
 	"\", \"message\": \"" message "\"}}, \"lastState\": {\"terminated\": {\"exitCode\": 3, \"reason\": \"Error\"}}}]"
 
+/* its metadata comes a second time: the last one counts */
+#define EVICTED(fingerprint) "\"phase\": \"Failed\", \"reason\": \"Evicted\", \"message\": \"the disk is full\"}, \"metadata\": {\"name\": \"a-0\", \"uid\": \"u\", " \
+	"\"labels\": {\"data-mill.io/component\": \"a\", \"data-mill.io/service\": \"server\"}, \"annotations\": {\"data-mill.io/fingerprint\": \"" fingerprint "\"}"
+
 static const struct {
 	const char *spec, *status, *pod, *state, *reason;
 } states[] = {
@@ -49,7 +53,22 @@ static const struct {
 	{"\"replicas\": 1", "\"observedGeneration\": 2",
 	 "\"phase\": \"Running\", \"containerStatuses\": [{\"restartCount\": 1, \"state\": {\"waiting\": {\"reason\": \"CrashLoopBackOff\"}}, \"lastState\": "
 	 "{\"terminated\": {\"exitCode\": 137, \"reason\": \"OOMKilled\"}}}]",
-	 "backoff", "CrashLoopBackOff: it was killed for using more memory than its limit (OOMKilled)"},
+	 "backoff", "CrashLoopBackOff: OOMKilled: it was killed for using more memory than its limit"},
+	/* killed a moment ago, not yet held back */
+	{"\"replicas\": 1", "\"observedGeneration\": 2",
+	 "\"phase\": \"Running\", \"containerStatuses\": [{\"name\": \"server\", \"state\": {\"terminated\": {\"exitCode\": 137, \"reason\": \"OOMKilled\"}}}]}, "
+	 "\"spec\": {\"containers\": [{\"name\": \"server\", \"resources\": {\"requests\": {\"memory\": \"16Mi\"}, \"limits\": {\"memory\": \"160Mi\"}}}]",
+	 "running", "OOMKilled: it was killed for using more memory than its limit of 160Mi (it asks for 16Mi)"},
+	/* killed long ago, and fine since */
+	{"\"replicas\": 1", "\"observedGeneration\": 2",
+	 "\"phase\": \"Running\", \"containerStatuses\": [{\"ready\": true, \"state\": {\"running\": {}}, \"lastState\": "
+	 "{\"terminated\": {\"exitCode\": 137, \"reason\": \"OOMKilled\"}}}]",
+	 "running", NULL},
+	/* an evicted pod stays lying there; it is none that runs or is to be waited for */
+	{"\"replicas\": 1", "\"observedGeneration\": 2", EVICTED("f1"), "starting", "Evicted: the disk is full"},
+	{"\"replicas\": 1", "\"observedGeneration\": 2", EVICTED("f0"), "starting", NULL},
+	{"\"replicas\": 1", READY, EVICTED("f1"), "ready", NULL},
+	{"\"replicas\": 0", READY, EVICTED("f1"), "stopped", NULL},
 };
 
 static void test_states(void **state)

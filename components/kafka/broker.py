@@ -1,7 +1,5 @@
 """What the hooks share: the administrator's client, users, permissions, and each partition's part of the disk."""
 
-import re
-
 from confluent_kafka.admin import (
     AclBinding, AclOperation, AclPermissionType, AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource,
     ResourcePatternType, ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion,
@@ -50,8 +48,7 @@ def allow_everything(admin, user):
 
 def share_disk(ask, admin):
     """Kafka knows a retention by size for each partition only: a part of the whole for each."""
-    with open(ask["services"]["broker"]["dirs"]["config"] + "/server.properties") as file:
-        whole = int(re.search(r"^data\.mill\.disk\.bytes=(\d+)", file.read(), re.M)[1])
+    whole = ask["services"]["broker"]["disk_bytes"]
     topics = admin.list_topics(timeout=30).topics
     partitions = sum(len(t.partitions) for name, t in topics.items() if not name.startswith("__"))
     each = max(whole // max(partitions, 8), 64 << 20)

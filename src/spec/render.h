@@ -87,6 +87,8 @@ json_t *mill_render_record(struct mill_render *r, struct mill_rendered *c);
 json_t *mill_render_hook(struct mill_render *r, struct mill_rendered *c, const struct mill_hook *h);
 /* What pods need beside (render_pod.c): the spec's `pod`, and what a component's image is made of. */
 json_t *mill_render_pod(struct mill_render *r, struct mill_rendered *c, const struct mill_service *s);
+/* Bytes of the volume that its pod gets; what the cluster makes may be larger. */
+uint64_t mill_render_volume(const struct mill_render *r, const struct mill_component *c, const struct mill_service *s);
 json_t *mill_render_image(struct mill_render *r, struct mill_rendered *c);
 /* Do its hooks or services run in the tools' environment? */
 bool mill_render_uses_tools(const struct mill_component *c);

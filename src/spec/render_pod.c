@@ -1,9 +1,12 @@
 /* What a pod needs beside the spec that every runtime reads: spec["pod"], only made for clusters. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "model/read.h"
 #include "spec/place.h"
 #include "spec/scope.h"
+
+#define VOLUME_MIN ((uint64_t)1 << 30)
 
 /* ---- does it keep data? ---- */
 
@@ -60,6 +63,18 @@ static json_t *options(const struct mill_render *r, const struct mill_component 
 	return own;
 }
 
+uint64_t mill_render_volume(const struct mill_render *r, const struct mill_component *c, const struct mill_service *s)
+{
+	_cleanup_json_ json_t *own = options(r, c);
+	const char *asked = mill_json_get_string(own, "storage", NULL);
+	uint64_t wanted;
+
+	/* what a person asks for is the main service's */
+	if (asked && mill_streq(mill_place_main(c), s->name) && mill_parse_size(asked, &wanted) == 0)
+		return wanted;
+	return s->disk > VOLUME_MIN ? s->disk : VOLUME_MIN;
+}
+
 static json_t *siblings(struct mill_render *r, const struct mill_component *c, const struct mill_service *s)
 {
 	json_t *list = json_array();
@@ -114,6 +129,7 @@ json_t *mill_render_pod(struct mill_render *r, struct mill_rendered *rc, const s
 	json_t *o = json_object();
 
 	json_object_set_new(o, "name", json_string(mill_place_host(r, c, s->name)));
+	json_object_set_new(o, "volume_bytes", json_integer((json_int_t)mill_render_volume(r, c, s)));
 	json_object_set_new(o, "data", json_boolean(keeps_data(c, s)));
 	json_object_set_new(o, "main", json_boolean(mill_streq(mill_place_main(c), s->name)));
 	json_object_set_new(o, "options", options(r, c));

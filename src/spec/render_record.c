@@ -60,8 +60,9 @@ static json_t *services(struct mill_render *r, struct mill_rendered *rc)
 		for (size_t k = 0; k < s->n_ports; k++)
 			json_object_set_new(ports, s->ports[k].name,
 					    json_integer(mill_scope_port(r, c->name, s->name, s->ports[k].name)));
-		json_object_set_new(o, s->name, json_pack("{s:s, s:o, s:o}", "host", mill_place_host(r, c, s->name),
-							  "ports", ports, "dirs", dirs(scope.folder)));
+		json_object_set_new(o, s->name, json_pack("{s:s, s:o, s:o, s:I}", "host", mill_place_host(r, c, s->name),
+							  "ports", ports, "dirs", dirs(scope.folder), "disk_bytes",
+							  (json_int_t)mill_scope_disk(&scope)));
 	}
 	return o;
 }

@@ -211,11 +211,23 @@ static json_t *find_dir(struct mill_scope *s, const char *name, enum mill_found_
 	return NULL;
 }
 
-static uint64_t fitted(const struct mill_scope *s, bool disk)
+static uint64_t fitted_memory(const struct mill_scope *s)
 {
 	_cleanup_free_ char *id = s->service ? mill_scope_id(s->c->component, s->service) : NULL;
 
-	return id ? (disk ? mill_fit_disk_of(s->r->platform, id) : mill_fit_of(s->r->platform, id)) : 0;
+	return id ? mill_fit_of(s->r->platform, id) : 0;
+}
+
+uint64_t mill_scope_disk(const struct mill_scope *s)
+{
+	_cleanup_free_ char *id = s->service ? mill_scope_id(s->c->component, s->service) : NULL;
+
+	if (!id || !s->service->disk)
+		return 0;
+	/* A pod has its volume, not a share of this machine's disk; some of it goes to the file system and to work in progress. */
+	if (s->r->host->pods)
+		return mill_render_volume(s->r, s->c->component, s->service) / 100 * 85;
+	return mill_fit_disk_of(s->r->platform, id);
 }
 
 static json_t *in_unit(uint64_t bytes, const char *unit, enum mill_found_kind *kind)
@@ -227,19 +239,19 @@ static json_t *in_unit(uint64_t bytes, const char *unit, enum mill_found_kind *k
 
 static json_t *find_memory(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
-	return in_unit(fitted(s, false), name, kind);
+	return in_unit(fitted_memory(s), name, kind);
 }
 
 static json_t *find_disk(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
-	return in_unit(fitted(s, true), name, kind);
+	return in_unit(mill_scope_disk(s), name, kind);
 }
 
 static json_t *find_heap(struct mill_scope *s, const char *name, enum mill_found_kind *kind)
 {
 	double heap = s->service ? s->service->heap : 0;
 
-	return mill_streq(name, "mib") ? number((uint64_t)((double)fitted(s, false) * heap) / MIB, kind) : NULL;
+	return mill_streq(name, "mib") ? number((uint64_t)((double)fitted_memory(s) * heap) / MIB, kind) : NULL;
 }
 
 static json_t *find_cpus(struct mill_scope *s, const char *name, enum mill_found_kind *kind)

@@ -15,6 +15,8 @@ struct mill_scope {
 };
 struct mill_scope mill_scope_component(struct mill_render *r, struct mill_rendered *c);
 struct mill_scope mill_scope_service(struct mill_render *r, struct mill_rendered *c, const struct mill_service *s);
+/* Bytes that a service's data may fill; 0: it keeps none to speak of, or there is no service. */
+uint64_t mill_scope_disk(const struct mill_scope *s);
 
 enum mill_found_kind {
 	MILL_FOUND_TEXT,

@@ -15,7 +15,6 @@
 #include "spec/taint.h"
 
 #define MIB            ((uint64_t)1 << 20)
-#define STORAGE_MIN    ((uint64_t)1 << 30)
 #define MEMORY_DEFAULT (256 * MIB)
 
 struct bundle {
@@ -273,18 +272,6 @@ static json_t *quantity(uint64_t bytes)
 	return json_sprintf("%lluMi", (unsigned long long)((bytes + MIB - 1) / MIB));
 }
 
-static uint64_t storage_of(const struct bundle *b)
-{
-	const json_t *options = json_object_get(b->pod, "options");
-	int64_t bytes = mill_json_get_int(json_object_get(b->spec, "resources"), "disk_bytes", 0);
-	const char *asked = mill_json_get_string(options, "storage", NULL);
-	uint64_t wanted;
-
-	if (asked && mill_json_get_bool(b->pod, "main", false) && mill_parse_size(asked, &wanted) == 0)
-		return wanted;
-	return least(bytes, STORAGE_MIN);
-}
-
 static json_t *describe(struct bundle *b, const char *secret, json_t *environment)
 {
 	bool data = mill_json_get_bool(b->pod, "data", false), main = mill_json_get_bool(b->pod, "main", false);
@@ -302,7 +289,7 @@ static json_t *describe(struct bundle *b, const char *secret, json_t *environmen
 	/* The manifest's figure is what it likes to have, not what it can never pass. */
 	json_object_set_new(o, "memoryLimit", quantity(2 * memory + 128 * MIB));
 	if (data)
-		json_object_set_new(o, "storage", quantity(storage_of(b)));
+		json_object_set_new(o, "storage", quantity((uint64_t)mill_json_get_int(b->pod, "volume_bytes", 0)));
 	if (json_object_size(b->private))
 		json_object_set_new(o, "secret", json_string(secret));
 	json_object_set_new(o, "probes", probes(b));

@@ -143,7 +143,7 @@ void mill_kube_prepull(struct mill_kube *k, const char *image, struct mill_progr
 
 /* ---- ready.c ---- */
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err);
-/* The newest warning about an object whose name begins with `name`; owned, NULL: none. */
+/* The newest warning about an object whose name begins with `name`, of this reason unless NULL; owned, NULL: none. */
 char *mill_kube_warning(struct mill_kube *k, const char *name, const char *reason);
 /* What to do about it; NULL: nobody knows. */
 const char *mill_kube_next_step(const char *reason);

@@ -47,7 +47,6 @@ char *mill_kube_last_lines(struct mill_kube *k, const char *pod, bool previous, 
 	return text;
 }
 
-/* The newest warning about an object whose name begins with `name`, of this reason unless NULL; owned, NULL: none. */
 char *mill_kube_warning(struct mill_kube *k, const char *name, const char *reason)
 {
 	_cleanup_json_ json_t *events = NULL;

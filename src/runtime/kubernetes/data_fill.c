@@ -344,6 +344,7 @@ static int finish(struct stream *s, struct mill_error *err)
 {
 	int status, r;
 
+	(void)shutdown(s->in, SHUT_WR);
 	while ((r = turn(s, false, err)) >= 0)
 		;
 	if (r != -EPIPE)

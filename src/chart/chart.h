@@ -56,6 +56,8 @@ struct mill_chart_release {
 	json_t *secret_values; /* {place: value}: for charts that know no existing Secret; never in `values` */
 	char *secret_values_path; /* where mill_chart_secret_values_write() put them; NULL: nowhere */
 	json_t *objects;      /* [object], ConfigMaps first */
+	json_t *stop;         /* what `down` does where scaling is not enough: [{"apply": object} or {"delete": "KIND/NAME" or "KIND", "selector"}] */
+	char *selector;       /* labels of the pods and claims that an operator makes of the objects; NULL: none */
 	struct mill_chart_ready_item *ready;
 	size_t n_ready;
 	char fingerprint[65]; /* hex SHA-256 */
@@ -81,6 +83,21 @@ void mill_chart_release_free(struct mill_chart_release *rel);
 #define _cleanup_chart_release_ __attribute__((cleanup(mill_chart_release_free)))
 
 /*
+ * A release as a record holds it (secrets by name), and what is read back from there: `release` borrows from it and from
+ * the JSON.  {"release", "repository", "chart", "version", "digest", "path", "values", "secrets", "secret_values", "objects",
+ * "stop", "selector", "ready": [{"what", "condition", "timeout_s"}], "needs", "fingerprint"}
+ */
+json_t *mill_chart_release_json(const struct mill_chart_release *rel);
+struct mill_chart_recorded {
+	struct mill_component component; /* only its name */
+	struct mill_chart chart;         /* only where it comes from */
+	struct mill_chart_release release;
+};
+void mill_chart_recorded_open(const json_t *one, const char *component, struct mill_chart_recorded *ret);
+void mill_chart_recorded_close(struct mill_chart_recorded *c);
+#define _cleanup_chart_recorded_ __attribute__((cleanup(mill_chart_recorded_close)))
+
+/*
  * A host for rendering alone, away from any cluster: pods, ports as the manifests prefer them, every secret in its
  * first version, no store.  `charts values` and tests use it; a plan has its own.
  */
@@ -92,6 +109,7 @@ struct mill_chart_where {
 	const char *name_space; /* NULL: objects say none, and kubectl's --namespace counts */
 	const char *platform;
 	const char *managed_by;
+	const json_t *labels;   /* more of them; NULL: none */
 };
 
 /* Text of a value that may name secrets, appended.  Used where a Secret's text is made, nowhere else. */

@@ -12,6 +12,8 @@ static void label(json_t *object, const struct mill_chart_release *rel, const st
 		"{s:s, s:s, s:s}", "app.kubernetes.io/managed-by", w->managed_by ? w->managed_by : "data-mill",
 		"app.kubernetes.io/component", rel->component->name, "app.kubernetes.io/instance", rel->name);
 
+	if (w->labels)
+		json_object_update(ours, (json_t *)w->labels);
 	if (w->platform)
 		json_object_set_new(ours, "app.kubernetes.io/part-of", json_string(w->platform));
 	if (!json_is_object(labels)) {

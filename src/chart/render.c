@@ -1,4 +1,5 @@
 /* A chart's templates become values, Secrets and objects. */
+#include "base/hash.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "chart/chart.h"
@@ -203,6 +204,27 @@ static void render_objects(struct job *j)
 	}
 }
 
+/* {"apply": part of an object} or {"delete": .., "selector": ..}, in order. */
+static void render_stop(struct job *j)
+{
+	for (size_t i = 0; i < j->chart->n_stop; i++) {
+		const struct mill_chart_stop *s = &j->chart->stop[i];
+		json_t *tree;
+
+		if (s->remove.n) {
+			_cleanup_free_ char *what = text_of(j, &s->remove), *selector = text_of(j, &s->selector);
+
+			json_array_append_new(j->rel->stop, json_pack("{s:s, s:s*}", "delete", what, "selector", *selector ? selector : NULL));
+			continue;
+		}
+		tree = render_file(j, &s->file, true);
+		if (tree)
+			json_array_append_new(j->rel->stop, json_pack("{s:o}", "apply", tree));
+	}
+	if (j->chart->selector.n)
+		j->rel->selector = text_of(j, &j->chart->selector);
+}
+
 static void render_ready(struct job *j)
 {
 	j->rel->ready = mill_xcalloc(j->chart->n_ready + 1, sizeof(*j->rel->ready));
@@ -224,6 +246,38 @@ static const char *some(const char *s)
 	return s ? s : "";
 }
 
+/* A chart of ours has no version of its package: what its files say. */
+static void add_content(struct mill_hash *h, const char *folder, int depth)
+{
+	_cleanup_strv_ struct mill_strv names = {0};
+
+	(void)mill_list_dir(folder, &names, NULL);
+	mill_strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path = mill_path_join(folder, names.items[i]);
+		char digest[MILL_SHA256_HEX];
+
+		mill_hash_field(h, names.items[i]);
+		if (mill_is_dir(path) && depth > 0)
+			add_content(h, path, depth - 1);
+		else if (mill_hash_file(MILL_SHA256, path, digest, NULL) == 0)
+			mill_hash_field(h, digest);
+	}
+}
+
+static json_t *content_of(const struct mill_chart *k)
+{
+	struct mill_hash *h;
+	char digest[MILL_SHA256_HEX];
+
+	if (!k->path)
+		return NULL;
+	h = mill_hash_new(MILL_SHA256);
+	add_content(h, k->path, 3);
+	mill_hash_finish(h, digest);
+	return json_string(digest);
+}
+
 static void fingerprint(struct mill_chart_release *rel)
 {
 	const struct mill_chart *k = rel->chart;
@@ -232,8 +286,8 @@ static void fingerprint(struct mill_chart_release *rel)
 
 	for (size_t i = 0; i < k->n_kustomize; i++)
 		json_array_append_new(roots, json_string(k->kustomize[i]));
-	all = json_pack("{s:[s, s, s, s, s, s], s:O, s:O?, s:O, s:O, s:O}", "chart", some(k->repository), some(k->name), some(k->version),
-			some(k->digest), rel->name, some(rel->own_namespace), "roots", roots, "values", rel->values, "secrets",
+	all = json_pack("{s:[s, s, s, s, s, s], s:O, s:o*, s:O?, s:O, s:O, s:O}", "chart", some(k->repository), some(k->name), some(k->version),
+			some(k->digest), rel->name, some(rel->own_namespace), "roots", roots, "content", content_of(k), "values", rel->values, "secrets",
 			rel->secrets, "secret_values", rel->secret_values, "objects", rel->objects);
 	mill_fingerprint_json(all, rel->fingerprint);
 }
@@ -257,13 +311,14 @@ int mill_chart_render(struct mill_render *r, struct mill_rendered *c, const stru
 	struct job j = {.r = r, .c = c, .chart = chart, .rel = ret, .scope = mill_scope_component(r, c),
 			.reader = {.arena = &r->model->arena, .diags = r->model->diags}};
 
-	*ret = (struct mill_chart_release){.component = c->component, .chart = chart, .secrets = json_array(), .objects = json_array()};
+	*ret = (struct mill_chart_release){.component = c->component, .chart = chart, .secrets = json_array(), .objects = json_array(), .stop = json_array()};
 	name_it(&j);
 	render_values(&j, o ? o : &none);
 	render_secrets(&j);
 	ret->secret_values = mill_scope_entries(&j.scope, chart->secret_values, chart->n_secret_values);
 	render_objects(&j);
 	render_ready(&j);
+	render_stop(&j);
 	if (j.scope.failed)
 		return mill_fail_usage(err, "%s: its chart cannot be rendered", c->component->name);
 	fingerprint(ret);
@@ -279,6 +334,8 @@ void mill_chart_release_free(struct mill_chart_release *rel)
 	json_decref(rel->secret_values);
 	free(rel->secret_values_path);
 	json_decref(rel->objects);
+	json_decref(rel->stop);
+	free(rel->selector);
 	for (size_t i = 0; i < rel->n_ready; i++) {
 		free(rel->ready[i].what);
 		free(rel->ready[i].condition);

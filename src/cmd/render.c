@@ -12,6 +12,15 @@ static const struct mill_option options[] = {
 	{0},
 };
 
+/* The Role of a flavour without charts is the same whatever the plan: it needs no registry. */
+static bool has_charts(const struct mill_model *m)
+{
+	for (size_t i = 0; i < m->n_selected; i++)
+		if (mill_streq(m->selected[i]->deployment, "chart"))
+			return true;
+	return false;
+}
+
 static int make(struct mill_context *ctx, const char *layer, struct mill_strbuf *out, struct mill_error *err)
 {
 	struct mill_plan_options o = {0};
@@ -19,8 +28,8 @@ static int make(struct mill_context *ctx, const char *layer, struct mill_strbuf 
 	struct mill_plan *plan = NULL;
 	int r;
 
-	if (mill_streq(layer, "role")) {
-		mill_kube_render_role(ctx->kube, out);
+	if (mill_streq(layer, "role") && !has_charts(ctx->model)) {
+		mill_kube_render_role(ctx->kube, NULL, out);
 		return 0;
 	}
 	mill_plan_host_init(&host, ctx->platform);
@@ -29,7 +38,9 @@ static int make(struct mill_context *ctx, const char *layer, struct mill_strbuf 
 	r = mill_plan_make(ctx->model, ctx->platform, &host, &o, &plan, err);
 	if (ctx->diags.n)
 		mill_context_print_diags(ctx);
-	if (r == 0)
+	if (r == 0 && mill_streq(layer, "role"))
+		mill_kube_render_role(ctx->kube, plan, out);
+	else if (r == 0)
 		r = mill_kube_render(ctx->kube, plan, mill_streq(layer, "values"), out, err);
 	mill_plan_free(plan);
 	return r;

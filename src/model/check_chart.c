@@ -33,6 +33,17 @@ static void check_source(struct mill_reader *r, const struct mill_chart *k)
 		mill_diag_error(r->diags, k->mark, "chart: values without a chart");
 }
 
+/* What a platform's own people install is in the platform's namespace, and comes by helm. */
+static void check_layer(struct mill_reader *r, const struct mill_chart *k)
+{
+	if (k->cluster)
+		return;
+	if (k->own_namespace.n)
+		mill_diag_hint(mill_diag_error(r->diags, k->mark, "chart: a namespace of its own is for the cluster's layer"), "say `layer: cluster`, or leave `namespace` out");
+	if (k->n_kustomize)
+		mill_diag_hint(mill_diag_error(r->diags, k->mark, "chart: kustomize is for the cluster's layer"), "say `layer: cluster`");
+}
+
 static void check_services(struct mill_reader *r, const struct mill_component *c, const struct mill_chart *k)
 {
 	for (size_t i = 0; i < k->n_services; i++) {
@@ -134,11 +145,14 @@ static void check_config_maps(struct mill_reader *r, const struct mill_model *m,
 
 void mill_manifest_check_charts(struct mill_reader *r, const struct mill_model *m, const struct mill_component *c)
 {
+	if (c->n_charts && mill_component_service(c, "chart"))
+		mill_diag_error(r->diags, c->mark, "services: 'chart' is what the whole of a chart is called; name the service otherwise");
 	if (mill_streq(c->deployment, "chart") && !c->n_charts)
 		mill_diag_error(r->diags, c->mark, "kubernetes: deployed by 'chart', and there is no chart");
 	for (size_t i = 0; i < c->n_charts; i++) {
 		const struct mill_chart *k = &c->charts[i];
 		check_source(r, k);
+		check_layer(r, k);
 		check_services(r, c, k);
 		check_needs(r, m, c, k);
 		if (!r->strict)
@@ -146,6 +160,9 @@ void mill_manifest_check_charts(struct mill_reader *r, const struct mill_model *
 		check_config_maps(r, m, c, k);
 		check_files(r, m, c, k->values, k->n_values, false);
 		check_files(r, m, c, k->objects, k->n_objects, true);
+		for (size_t n = 0; n < k->n_stop; n++)
+			if (!k->stop[n].remove.n)
+				check_files(r, m, c, &k->stop[n].file, 1, true);
 	}
 }
 
@@ -167,6 +184,11 @@ void mill_manifest_check_chart_templates(const struct mill_scope *s)
 		const struct mill_chart *k = &c->charts[i];
 		check(s, MILL_PLACE_CHART, &k->release, NULL);
 		check(s, MILL_PLACE_CHART, &k->own_namespace, NULL);
+		check(s, MILL_PLACE_CHART, &k->selector, NULL);
+		for (size_t n = 0; n < k->n_stop; n++) {
+			check(s, MILL_PLACE_CHART, &k->stop[n].remove, NULL);
+			check(s, MILL_PLACE_CHART, &k->stop[n].selector, NULL);
+		}
 		for (size_t n = 0; n < k->n_services; n++)
 			check(s, MILL_PLACE_CHART, &k->services[n].name, NULL);
 		for (size_t n = 0; n < k->n_config_maps; n++)

@@ -103,6 +103,21 @@ static void read_ready(struct mill_reader *r, const struct mill_node *list, stru
 	}
 }
 
+static void read_stop(struct mill_reader *r, const struct mill_node *list, struct mill_chart *k)
+{
+	k->stop = MILL_ARENA_ARRAY(r->arena, list ? list->n : 0, struct mill_chart_stop);
+	MILL_SEQ_EACH (item, list) {
+		struct mill_chart_stop *s = &k->stop[k->n_stop++];
+		s->mark = item->mark;
+		if (mill_node_is_scalar(item)) {
+			read_file(r, item, &s->file);
+			continue;
+		}
+		s->remove = mill_read_template(r, item, "delete", "");
+		s->selector = mill_read_template(r, item, "selector", NULL);
+	}
+}
+
 /* Charts of ours lie beside the folder of components; name and version are in their Chart.yaml. */
 static void read_path(struct mill_reader *r, const struct mill_component *c, const char *path, struct mill_chart *k)
 {
@@ -139,6 +154,8 @@ static void read_chart(struct mill_reader *r, const struct mill_component *c, co
 	read_config_maps(r, mill_read_list(node, "config_maps"), k);
 	read_paths(r, mill_read_map(node, "paths"), k);
 	read_ready(r, mill_read_list(node, "ready"), k);
+	read_stop(r, mill_read_list(node, "stop"), k);
+	k->selector = mill_read_template(r, node, "selector", NULL);
 }
 
 void mill_manifest_read_charts(struct mill_reader *r, const struct mill_node *kubernetes, struct mill_component *c)

@@ -170,6 +170,8 @@ struct mill_chart_port { const char *name; uint16_t number; struct mill_mark mar
 struct mill_chart_service { const char *service; struct mill_template name; struct mill_chart_port *ports; size_t n_ports; struct mill_mark mark; };
 /* Dotted places in the chart's values for what a platform may set: storage_class, storage, ... */
 struct mill_chart_path { const char *what; const char **places; size_t n_places; struct mill_mark mark; };
+/* What `down` does beside scaling workloads: part of an object to apply, or something to delete that the operator makes again. */
+struct mill_chart_stop { struct mill_chart_file file; struct mill_template remove /* n 0: the file */, selector /* n 0: by name */; struct mill_mark mark; };
 struct mill_chart {
 	const char *repository, *name, *version, *app_version; /* all NULL: objects alone, or kustomize */
 	const char *path;       /* or a chart of ours: its folder, absolute; NULL: none */
@@ -188,6 +190,8 @@ struct mill_chart {
 	struct mill_chart_ready *ready; size_t n_ready;
 	struct mill_chart_service *services; size_t n_services;
 	struct mill_chart_path *paths; size_t n_paths;
+	struct mill_chart_stop *stop; size_t n_stop;
+	struct mill_template selector; /* of what an operator makes of `objects`: pods, claims; n 0: none */
 	bool crds;              /* it brings CRDs, which Helm installs once and never upgrades */
 	struct mill_mark mark;
 };

@@ -133,6 +133,15 @@ static const struct mill_schema ready_item = {.type = MILL_T_UNION, .what = "KIN
 	.scalar = &mill_s_template, .map = &ready_map};
 static const struct mill_schema ready = {.type = MILL_T_LIST, .item = &ready_item, .max = 64};
 
+static const struct mill_schema_key stop_keys[] = {
+	{"delete", &mill_s_template, REQ, "KIND/NAME, or a KIND with `selector`, that the operator makes again"},
+	{"selector", &mill_s_template, 0, "labels of what is deleted"},
+	{0}};
+static const struct mill_schema stop_map = {.type = MILL_T_OBJECT, .keys = stop_keys};
+static const struct mill_schema stop_item = {.type = MILL_T_UNION, .what = "a file with part of an object, or {delete, selector}",
+	.scalar = &mill_s_path, .map = &stop_map};
+static const struct mill_schema stop = {.type = MILL_T_LIST, .item = &stop_item, .max = 16};
+
 static const struct mill_schema_key chart_keys[] = {
 	{"repository", &repository, 0, "https://... (a Helm repository) or oci://... (a registry's folder)"},
 	{"name", &mill_s_name, 0, "of the chart"},
@@ -153,6 +162,8 @@ static const struct mill_schema_key chart_keys[] = {
 	{"services", &services, 0, "service of the manifest: the Service that the chart makes for it"},
 	{"paths", &paths, 0, "where in the values a platform's own choices belong"},
 	{"ready", &ready, 0, "what is waited for"},
+	{"stop", &stop, 0, "how `down` stops what an operator runs, in order; workloads of the chart are scaled to zero anyway"},
+	{"selector", &mill_s_template, 0, "labels of the pods and volume claims that an operator makes of the objects"},
 	{"crds", &mill_s_bool, 0, "it brings CRDs"},
 	{0}};
 static const struct mill_schema chart = {.type = MILL_T_OBJECT, .keys = chart_keys};

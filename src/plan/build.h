@@ -52,8 +52,17 @@ bool mill_build_is_done(const struct mill_build *b, const char *id, const char *
 
 /* diff.c: all actions, components in order. */
 void mill_diff(struct mill_build *b);
-/* diff_service.c: one component's services and tasks. */
+/* diff_service.c: one component's services and tasks; of a component by chart its unit. */
 void mill_diff_services(struct mill_build *b, struct mill_planned *c);
+void mill_diff_unit(struct mill_build *b, struct mill_planned *c, json_t *spec);
+/* diff_chart.c: it runs by its upstream's chart, not by ours. */
+bool mill_by_chart(const struct mill_build *b, const struct mill_component *c);
+/* The spec of its one unit, and what of the record is otherwise for a chart; NULL: nothing of the namespace's layer. */
+json_t *mill_diff_chart(struct mill_build *b, struct mill_planned *c, json_t *record);
+/* STOPs, which ask, of what ran the other way (generic or chart). */
+void mill_diff_deployment(struct mill_build *b, struct mill_planned *c, const json_t *record);
+/* "chart minio 0.13.3 -> 0.13.4, values of minio changed" */
+char *mill_change_describe_charts(const json_t *old_spec, const json_t *new_spec);
 /* Services that run and that nothing wants any more; STOPs with --prune, else notes. */
 void mill_diff_leftovers(struct mill_build *b);
 /* diff_data.c: the data folder into the lake, and into the volume that pods mount. */

@@ -198,6 +198,8 @@ char *mill_change_describe(const json_t *a, const json_t *b)
 {
 	struct changes c = {.text = MILL_STRBUF_INIT};
 
+	if (json_object_get(b, "charts"))
+		return mill_change_describe_charts(a, b);
 	compare_software(&c, a, b);
 	compare_ports(&c, json_object_get(a, "ports"), json_object_get(b, "ports"));
 	compare_memory(&c, a, b);

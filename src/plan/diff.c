@@ -72,6 +72,12 @@ static void need_entry(struct mill_build *b, const char *key, struct mill_ids *b
 	mill_ids_add(before, id);
 }
 
+/* What runs in a pod of ours beside its services. */
+static bool has_hooks(const struct mill_component *c)
+{
+	return c->smoke.n_command || c->repo.n_command || c->backup.n_command || c->configure.n_command || c->n_provisions;
+}
+
 /* The image of a component, in place of entries on this machine. */
 static bool image(struct mill_build *b, struct mill_planned *c)
 {
@@ -127,7 +133,7 @@ static bool software(struct mill_build *b, struct mill_planned *c)
 		return false;
 	}
 	if (b->host->image)
-		return image(b, c);
+		return (mill_by_chart(b, comp) && !has_hooks(comp)) || image(b, c);
 	json_array_foreach(c->rendered->entries, i, entry)
 		if (b->o->start_only && !has(b, json_string_value(entry)))
 			return false;
@@ -261,29 +267,11 @@ static void configure_hook(struct mill_build *b, struct mill_planned *c, const j
 
 /* ---- the way in ---- */
 
-/* What a chart is given is rendered (`charts values`); nothing installs a chart of the namespace's layer yet. */
-static void refuse_chart(struct mill_build *b, const struct mill_component *comp)
-{
-	struct mill_diag *d = mill_diag_error(b->m->diags, comp->mark, "'%s' is to run by its upstream's chart, which `up` cannot install yet",
-					      comp->name);
-
-	if (comp->stands_in)
-		mill_diag_hint(d, "let %s stand in: project.use: {%s: %s}; or install the chart by hand: data-mill charts values",
-			       comp->stands_in, comp->category, comp->stands_in);
-	else
-		mill_diag_hint(d, "%sinstall it by hand with what `data-mill charts values` prints",
-			       comp->n_services ? "`kubernetes: {deployment: generic}` in its block takes our chart; or " : "");
-}
-
 static void diff_component(struct mill_build *b, struct mill_planned *c)
 {
 	const struct mill_component *comp = c->rendered->component;
-	json_t *record;
+	json_t *record, *unit = NULL;
 
-	if (b->host->pods && mill_streq(comp->deployment, "chart")) {
-		refuse_chart(b, comp);
-		return;
-	}
 	providers(b, c);
 	if (c->absent || !software(b, c)) {
 		c->absent = true;
@@ -292,9 +280,15 @@ static void diff_component(struct mill_build *b, struct mill_planned *c)
 	}
 	record = mill_render_record(b->r, c->rendered);
 	json_object_set_new(b->plan->records, comp->name, record);
-	if (!comp->n_services)
+	if (mill_by_chart(b, comp))
+		unit = mill_diff_chart(b, c, record);
+	else if (!comp->n_services)
 		configure_tool(b, c, record);
-	mill_diff_services(b, c);
+	mill_diff_deployment(b, c, record);
+	if (unit)
+		mill_diff_unit(b, c, unit);
+	else if (!mill_by_chart(b, comp))
+		mill_diff_services(b, c);
 	configure_hook(b, c, record);
 	/* Who has nothing to do hands on what it would have waited for. */
 	if (!c->ready.n)

@@ -4,6 +4,9 @@
 #include "base/json.h"
 #include "plan/graph.h"
 
+/* All that a chart makes, as one service without tasks. */
+static const struct mill_service unit = {.name = MILL_CHART_UNIT};
+
 struct service {
 	const struct mill_service *s;
 	char *id;
@@ -146,7 +149,7 @@ static void touch_up(struct mill_build *b, struct mill_planned *c, struct servic
 		return;
 	}
 	text = mill_change_describe_rest(v->old, v->spec);
-	if (!*text && v->ready && b->host->drift && v->s == c->rendered->component->services) {
+	if (!*text && v->ready && b->host->drift && (v->s == c->rendered->component->services || v->s == &unit)) {
 		free(text);
 		text = b->host->drift(b->host->arg, c->rendered->component->name);
 		text = text ? text : mill_xstrdup("");
@@ -211,6 +214,33 @@ static void stop_disabled(struct mill_build *b, struct mill_planned *c, const st
 								       "the settings turn it off")));
 }
 
+static void take_spec(struct mill_build *b, struct mill_planned *c, struct service *v, const struct mill_service *s, json_t *spec)
+{
+	v->s = s;
+	v->id = mill_xasprintf("%s.%s", c->rendered->component->name, s->name);
+	v->spec = spec;
+	json_object_set_new(b->plan->specs, v->id, spec);
+	mill_map_set(&b->services, v->id, spec);
+	mill_version_check_data(b, c->rendered->component, v->id);
+	observe(b, v);
+}
+
+static void release(struct service *v)
+{
+	free(v->id);
+	json_decref(v->old);
+	free(v->before.items);
+}
+
+void mill_diff_unit(struct mill_build *b, struct mill_planned *c, json_t *spec)
+{
+	struct service v = {0};
+
+	take_spec(b, c, &v, &unit, spec);
+	plan_service(b, c, &v, &c->ready);
+	release(&v);
+}
+
 void mill_diff_services(struct mill_build *b, struct mill_planned *c)
 {
 	const struct mill_component *comp = c->rendered->component;
@@ -226,13 +256,7 @@ void mill_diff_services(struct mill_build *b, struct mill_planned *c)
 			stop_disabled(b, c, s);
 			continue;
 		}
-		v->s = s;
-		v->id = mill_xasprintf("%s.%s", comp->name, s->name);
-		v->spec = mill_render_service(b->r, c->rendered, s);
-		json_object_set_new(b->plan->specs, v->id, v->spec);
-		mill_map_set(&b->services, v->id, v->spec);
-		mill_version_check_data(b, comp, v->id);
-		observe(b, v);
+		take_spec(b, c, v, s, mill_render_service(b->r, c->rendered, s));
 		add_siblings(c, all, n, done, v);
 		plan_service(b, c, v, &done[n]);
 		n++;
@@ -248,9 +272,7 @@ void mill_diff_services(struct mill_build *b, struct mill_planned *c)
 		free(after.items);
 	}
 	for (size_t i = 0; i < n; i++) {
-		free(all[i].id);
-		json_decref(all[i].old);
-		free(all[i].before.items);
+		release(&all[i]);
 		free(done[i].items);
 	}
 	free(all);

@@ -79,6 +79,10 @@ int mill_render_new(struct mill_model *m, struct mill_platform *p, const struct 
 struct mill_render *mill_render_free(struct mill_render *r);
 struct mill_rendered *mill_render_find(const struct mill_render *r, const char *component);
 
+#define MILL_CHART_UNIT "chart" /* what the whole of a component by chart is called where services are: "kafka.chart" */
+
+/* Ids of what comes before: own siblings (s; NULL: none), and every service of every provider. */
+json_t *mill_render_after(struct mill_render *r, struct mill_rendered *c, const struct mill_service *s);
 /* The service spec with its fingerprints. */
 json_t *mill_render_service(struct mill_render *r, struct mill_rendered *c, const struct mill_service *s);
 /* The component's record (docs/internals/engine.md). */

@@ -195,18 +195,23 @@ static void add_unique(json_t *list, const char *text)
 	json_array_append_new(list, json_string(text));
 }
 
-/* Own siblings, and every service of every provider. */
-static json_t *after(const struct mill_scope *s)
+json_t *mill_render_after(struct mill_render *r, struct mill_rendered *c, const struct mill_service *s)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < s->service->n_after; i++) {
-		_cleanup_free_ char *id = mill_xasprintf("%s.%s", s->c->component->name, s->service->after[i]);
+	for (size_t i = 0; s && i < s->n_after; i++) {
+		_cleanup_free_ char *id = mill_xasprintf("%s.%s", c->component->name, s->after[i]);
 
 		add_unique(list, id);
 	}
-	for (size_t i = 0; i < s->c->n_bound; i++) {
-		const struct mill_component *p = s->c->bound[i].requirement->provider;
+	for (size_t i = 0; i < c->n_bound; i++) {
+		const struct mill_component *p = c->bound[i].requirement->provider;
+		_cleanup_free_ char *unit = mill_xasprintf("%s." MILL_CHART_UNIT, p->name);
+
+		if (r->host->pods && mill_streq(p->deployment, "chart")) {
+			add_unique(list, unit);
+			continue;
+		}
 
 		for (size_t k = 0; k < p->n_services; k++) {
 			_cleanup_free_ char *id = mill_scope_id(p, &p->services[k]);
@@ -300,7 +305,7 @@ json_t *mill_render_service(struct mill_render *r, struct mill_rendered *c, cons
 	json_object_set_new(spec, "probes", probes(&s, svc));
 	set_policy(spec, svc, mill_fit_of(r->platform, id));
 	json_object_set_new(spec, "landlock", landlock(&s));
-	json_object_set_new(spec, "after", after(&s));
+	json_object_set_new(spec, "after", mill_render_after(r, c, svc));
 	if (r->host->pods)
 		json_object_set_new(spec, "pod", mill_render_pod(r, c, svc));
 	mill_fingerprint_spec(spec, digest);

@@ -110,12 +110,6 @@ def left(t, before):
     return found if t.cluster.ours else {n for n in found if t.namespace in n}
 
 
-def test_an_upstream_chart_is_refused_not_ignored(kube):
-    kube.flavour("minio", minio={"kubernetes": {"deployment": "chart"}})
-    refused = kube("plan", "-h", "-f", "default", code=2)
-    assert "'minio' is to run by its upstream's chart, which `up` cannot install yet" in refused.err and "deployment: generic" in refused.err, refused
-
-
 def test_nodes_pull_an_environment_before_it_is_wanted(kube):
     folder = kube.project / "environments" / "plain"
     (folder / "content").mkdir(parents=True)

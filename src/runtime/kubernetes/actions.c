@@ -1,4 +1,5 @@
 /* One action of a plan at a time; see engine/engine.h for the order. */
+#include "runtime/kubernetes/chart.h"
 #include "runtime/kubernetes/data.h"
 
 #include "base/io.h"
@@ -121,6 +122,8 @@ static int note_running(struct mill_kube *k, const json_t *spec, struct mill_err
 	int r = save_spec(k, spec, err);
 
 	if (r == 0)
+		r = mill_kube_chart_own_claims(k, mill_json_get_string(spec, "component", ""), json_object_get(spec, "charts"), err);
+	if (r == 0)
 		r = mill_configure_data(k->n, spec, err);
 	if (r == 0)
 		r = mill_configure_applied(k->n, spec, err);
@@ -171,6 +174,10 @@ static int restart(struct mill_kube *k, const struct mill_action *a, struct mill
 
 	if (k->n->plan)
 		return bring_up(k, a, p, err);
+	if (json_object_get(spec, "charts")) {
+		r = mill_kube_chart_restart(k, a->component, err);
+		return r < 0 ? r : mill_kube_wait_ready(k, spec, p, err);
+	}
 	what = mill_xasprintf("%s/%s", mill_json_get_bool(pod, "data", false) ? "statefulset" : "deployment",
 			      mill_json_get_string(pod, "name", ""));
 	r = mill_kube_kubectl(k, MILL_KUBE_CALL("restart"), NULL, NULL, err, "rollout", "restart", what, NULL);
@@ -267,6 +274,8 @@ static int stop(struct mill_kube *k, const struct mill_action *a, struct mill_pr
 	mill_strv_add(&ids, id);
 	if (r == 0)
 		r = mill_kube_remote.stop(k, &ids, &w, err);
+	if (r == 0 && mill_json_get_bool(a->data, "remove", false))
+		r = mill_kube_make_way(k, a->component, err);
 	return r < 0 ? r : mill_kube_push(k, err);
 }
 

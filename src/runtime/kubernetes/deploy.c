@@ -3,7 +3,7 @@
  * --install` of the generic chart.  One release a component, deployed once a
  * run: the first of its services to start does it, the others find it done.
  */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/chart.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,8 +12,8 @@
 #include "base/io.h"
 #include "base/json.h"
 
-#define HELM_MS     300000
-#define HISTORY_MAX 5 /* records that helm keeps of a release */
+#define HELM_MS   300000
+#define OWN_CHART "component-" /* helm-charts/component, as Helm's records name it */
 
 struct mill_kube_deploy {
 	struct mill_kube_deploy *next;
@@ -21,6 +21,9 @@ struct mill_kube_deploy {
 	pthread_mutex_t lock;
 	bool done;
 	int previous; /* revision that was deployed before; 0: none */
+	char *manifest; /* of before: release.yaml; NULL: none */
+	bool by_chart;
+	struct mill_chart_run run;
 };
 
 static struct mill_kube_deploy *deploy_of(struct mill_kube *k, const char *component)
@@ -48,6 +51,8 @@ void mill_kube_forget_deploys(struct mill_kube *k)
 
 		k->deploys = d->next;
 		pthread_mutex_destroy(&d->lock);
+		mill_chart_run_release(&d->run);
+		free(d->manifest);
 		free(d->component);
 		free(d);
 	}
@@ -100,9 +105,19 @@ int mill_kube_write_values(const struct mill_kube *k, const char *component, con
 	return 0;
 }
 
-/* status and revision of the newest record of a release; *ret_status NULL: there is none. */
-static int release_state(struct mill_kube *k, const char *release, char **ret_status, int *ret_revision, int *ret_deployed,
-			 struct mill_error *err)
+/* The newest record of a release. */
+struct release {
+	char *status, *chart; /* owned; NULL: there is none */
+	int revision, deployed; /* deployed: the last one that was */
+};
+
+static void release_free(struct release *r)
+{
+	free(r->status);
+	free(r->chart);
+}
+
+static int release_state(struct mill_kube *k, const char *release, struct release *ret, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv words = {0};
 	struct mill_strbuf out = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX);
@@ -112,8 +127,7 @@ static int release_state(struct mill_kube *k, const char *release, char **ret_st
 	size_t i;
 	int r;
 
-	*ret_status = NULL;
-	*ret_revision = *ret_deployed = 0;
+	*ret = (struct release){0};
 	mill_strv_add(&words, "history");
 	mill_strv_add(&words, release);
 	mill_strv_add(&words, "--output=json");
@@ -124,11 +138,12 @@ static int release_state(struct mill_kube *k, const char *release, char **ret_st
 	json_array_foreach(history, i, item) {
 		const char *status = mill_json_get_string(item, "status", "");
 
-		*ret_revision = (int)mill_json_get_int(item, "revision", 0);
+		ret->revision = (int)mill_json_get_int(item, "revision", 0);
 		if (mill_streq(status, "deployed") || mill_streq(status, "superseded"))
-			*ret_deployed = *ret_revision;
-		free(*ret_status);
-		*ret_status = mill_xstrdup(status);
+			ret->deployed = ret->revision;
+		release_free(ret);
+		ret->status = mill_xstrdup(status);
+		ret->chart = mill_xstrdup(mill_json_get_string(item, "chart", ""));
 	}
 	return r;
 }
@@ -148,34 +163,87 @@ static int recover(struct mill_kube *k, const char *release, const char *status,
 	return r < 0 ? r : 1;
 }
 
+/* Our own chart's name, or our label on Helm's record, tells; a person's release is not upgraded into ours. */
+static int check_release(struct mill_kube *k, const char *release, const struct release *now, struct mill_error *err)
+{
+	_cleanup_free_ char *which = mill_xasprintf("--selector=owner=helm,name=%s," MILL_KUBE_LABEL "=%s", release, k->namespace);
+	_cleanup_json_ json_t *found = NULL;
+	int r;
+
+	if (!now->status || mill_starts_with(now->chart, OWN_CHART))
+		return 0;
+	r = mill_kube_json(k, MILL_KUBE_CALL("see whose the release is"), &found, err, "get", "secrets", which, NULL);
+	if (r < 0 || json_array_size(json_object_get(found, "items")))
+		return r;
+	mill_fail(err, EPERM, "release %s (%s) in namespace %s is not ours", release, now->chart, k->namespace);
+	return mill_error_hint(err, "give the component another `release`, or choose another k8s_namespace");
+}
+
+static int uninstall_own(struct mill_kube *k, const char *release, struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv words = {0};
+	struct mill_kube_call c = {.what = "helm uninstall", .cancel_fd = -1, .timeout_ms = HELM_MS};
+
+	mill_strv_add(&words, "uninstall");
+	mill_strv_add(&words, release);
+	mill_strv_add(&words, "--ignore-not-found");
+	mill_strv_add(&words, "--wait");
+	return mill_kube_helm_v(k, &c, &words, NULL, err);
+}
+
+int mill_kube_make_way(struct mill_kube *k, const char *component, struct mill_error *err)
+{
+	_cleanup_json_ json_t *charts = mill_kube_charts_deployed(k, component);
+	const json_t *record = NULL;
+	int r = mill_native_record(k->n, component, &record, err);
+
+	if (r == 0)
+		r = charts ? mill_kube_chart_remove(k, component, err) : uninstall_own(k, mill_kube_release(record), err);
+	mill_kube_stale(k);
+	return r;
+}
+
 /* An upgrade and then its rollback may both have been stopped: until no newest record is in the way. */
-static int settle(struct mill_kube *k, const char *release, int *ret_deployed, struct mill_progress *p, struct mill_error *err)
+int mill_kube_settle(struct mill_kube *k, const char *release, bool by_chart, int *ret_deployed, struct mill_progress *p, struct mill_error *err)
 {
 	int r = 1;
 
-	for (int i = 0; i < HISTORY_MAX && r > 0; i++) {
-		_cleanup_free_ char *status = NULL;
-		int revision;
+	for (int i = 0; i < MILL_KUBE_HISTORY_MAX && r > 0; i++) {
+		struct release now;
 
-		r = release_state(k, release, &status, &revision, ret_deployed, err);
+		r = release_state(k, release, &now, err);
+		*ret_deployed = now.deployed;
 		if (r == 0)
-			r = recover(k, release, status, revision, p, err);
+			r = check_release(k, release, &now, err);
+		if (r == 0)
+			r = recover(k, release, now.status, now.revision, p, err);
+		if (r == 0 && by_chart && now.status && mill_starts_with(now.chart, OWN_CHART)) {
+			r = uninstall_own(k, release, err);
+			*ret_deployed = 0;
+		}
+		release_free(&now);
 	}
 	return r < 0 ? r : 0;
+}
+
+int mill_kube_add_manifest(const struct mill_strbuf *said, struct mill_strbuf *out, struct mill_error *err)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	int r = mill_json_parse("helm's answer", said->data ? said->data : "", said->len, &answer, err);
+
+	if (r == 0)
+		mill_strbuf_printf(out, "---\n%s\n", mill_json_get_string(answer, "manifest", ""));
+	return r;
 }
 
 /* What helm applied is kept: drift is measured against it. */
 static int keep_manifest(struct mill_kube *k, const char *component, const struct mill_strbuf *said, struct mill_error *err)
 {
 	_cleanup_free_ char *path = mill_native_component_path(k->n, component, "release.yaml");
-	_cleanup_json_ json_t *answer = NULL;
-	const char *manifest;
-	int r = mill_json_parse("helm's answer", said->data ? said->data : "", said->len, &answer, err);
+	_cleanup_strbuf_ struct mill_strbuf manifest = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX);
+	int r = mill_kube_add_manifest(said, &manifest, err);
 
-	if (r < 0)
-		return r;
-	manifest = mill_json_get_string(answer, "manifest", "");
-	return mill_write_file(path, manifest, strlen(manifest), 0600, 0, err);
+	return r < 0 ? r : mill_write_file(path, manifest.data, manifest.len, 0600, 0, err);
 }
 
 static int upgrade(struct mill_kube *k, const char *component, const char *release, const char *values, struct mill_progress *p,
@@ -192,7 +260,7 @@ static int upgrade(struct mill_kube *k, const char *component, const char *relea
 	mill_strv_add(&words, release);
 	mill_strv_add(&words, chart);
 	mill_strv_addf(&words, "--values=%s", values);
-	mill_strv_addf(&words, "--history-max=%d", HISTORY_MAX);
+	mill_strv_addf(&words, "--history-max=%d", MILL_KUBE_HISTORY_MAX);
 	mill_strv_add(&words, "--output=json");
 	r = mill_kube_helm_v(k, &c, &words, &said, err);
 	if (r == 0)
@@ -210,14 +278,17 @@ static int explain_foreign(const char *release, struct mill_error *err, int r)
 	return r;
 }
 
-static int deploy(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_progress *p, struct mill_error *err)
+/* What an upstream's chart made makes way for ours. */
+static int deploy_generic(struct mill_kube *k, struct mill_kube_deploy *d, const json_t *specs, struct mill_progress *p, struct mill_error *err)
 {
-	_cleanup_json_ json_t *specs = specs_of(k, d->component), *values = NULL;
+	_cleanup_json_ json_t *values = NULL;
 	_cleanup_free_ char *path = NULL;
 	json_t *secrets = json_array();
 	const json_t *record = NULL;
 	int r = mill_native_record(k->n, d->component, &record, err);
 
+	if (r == 0)
+		r = mill_kube_chart_remove(k, d->component, err);
 	if (r == 0)
 		r = mill_kube_values(k, d->component, specs, &values, secrets, err);
 	if (r == 0)
@@ -226,11 +297,27 @@ static int deploy(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_p
 	if (r == 0)
 		r = mill_kube_write_values(k, d->component, values, &path, err);
 	if (r == 0)
-		r = settle(k, mill_kube_release(record), &d->previous, p, err);
+		r = mill_kube_settle(k, mill_kube_release(record), false, &d->previous, p, err);
 	if (r == 0) {
 		mill_progress_report(p, -1, "helm upgrade --install %s", mill_kube_release(record));
 		r = explain_foreign(mill_kube_release(record), err, upgrade(k, d->component, mill_kube_release(record), path, p, err));
 	}
+	return r;
+}
+
+static int deploy(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_progress *p, struct mill_error *err)
+{
+	_cleanup_json_ json_t *specs = specs_of(k, d->component);
+	_cleanup_free_ char *unit = mill_xasprintf("%s." MILL_KUBE_CHART_UNIT, d->component);
+	const json_t *charts = json_object_get(json_object_get(specs, unit), "charts");
+	_cleanup_free_ char *kept = mill_native_component_path(k->n, d->component, "release.yaml");
+	size_t len;
+	int r;
+
+	(void)mill_read_file(kept, MILL_KUBE_OUTPUT_MAX, &d->manifest, &len, NULL); /* for a rollback; none: the first */
+	d->by_chart = charts != NULL;
+	r = charts ? explain_foreign(d->component, err, mill_kube_chart_deploy(k, d->component, charts, &d->run, p, err)) :
+		     deploy_generic(k, d, specs, p, err);
 	mill_kube_stale(k);
 	return r;
 }
@@ -249,26 +336,41 @@ int mill_kube_deploy(struct mill_kube *k, const char *component, struct mill_pro
 	return r;
 }
 
-int mill_kube_rollback(struct mill_kube *k, const char *component, struct mill_error *err)
+static int roll_back(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_error *err)
 {
-	struct mill_kube_deploy *d = deploy_of(k, component);
 	_cleanup_strv_ struct mill_strv words = {0};
 	struct mill_kube_call c = {.what = "helm rollback", .timeout_ms = HELM_MS, .cancel_fd = -1};
 	const json_t *record = NULL;
-	int r = 0;
+	int r;
+
+	if (d->by_chart)
+		return mill_kube_chart_rollback(k, d->component, &d->run, err);
+	if (d->previous <= 0)
+		return 0;
+	r = mill_native_record(k->n, d->component, &record, err);
+	if (r < 0)
+		return r;
+	mill_strv_add(&words, "rollback");
+	mill_strv_add(&words, mill_kube_release(record));
+	mill_strv_addf(&words, "%d", d->previous);
+	r = mill_kube_helm_v(k, &c, &words, NULL, err);
+	return r < 0 ? r : d->previous;
+}
+
+int mill_kube_rollback(struct mill_kube *k, const char *component, struct mill_error *err)
+{
+	struct mill_kube_deploy *d = deploy_of(k, component);
+	_cleanup_free_ char *kept = mill_native_component_path(k->n, component, "release.yaml");
+	int r;
 
 	pthread_mutex_lock(&d->lock);
-	if (d->previous > 0)
-		r = mill_native_record(k->n, component, &record, err);
-	if (r == 0 && d->previous > 0) {
-		mill_strv_add(&words, "rollback");
-		mill_strv_add(&words, mill_kube_release(record));
-		mill_strv_addf(&words, "%d", d->previous);
-		r = mill_kube_helm_v(k, &c, &words, NULL, err);
-	}
-	if (r == 0)
-		r = d->previous;
+	r = roll_back(k, d, err);
+	if (r > 0 && d->manifest) /* what drift is measured against */
+		(void)mill_write_file(kept, d->manifest, strlen(d->manifest), 0600, 0, NULL);
 	d->previous = 0; /* once is enough, whichever service asks */
+	mill_chart_run_release(&d->run);
 	pthread_mutex_unlock(&d->lock);
+	if (r > 0)
+		(void)mill_kube_push(k, NULL);
 	return r;
 }

@@ -104,8 +104,8 @@ char *mill_kube_drift(void *arg, const char *component);
 int mill_kube_check_owners(struct mill_kube *k, struct mill_error *err);
 
 /* ---- preflight.c ---- */
-/* The Role that a user needs for a platform in the namespace. */
-json_t *mill_kube_role(const struct mill_kube *k);
+/* The Role that a user needs for a platform in the namespace; plan (may be NULL): what its charts want beside. */
+json_t *mill_kube_role(const struct mill_kube *k, const struct mill_plan *plan);
 
 /* ---- logs.c ---- */
 int mill_kube_logs(void *arg, const struct mill_logs *l, struct mill_error *err);
@@ -124,6 +124,14 @@ void mill_kube_stale(struct mill_kube *k); /* the next snapshot is a new one */
 int mill_kube_live(void *arg, json_t **ret, struct mill_error *err);
 /* {id, state, reason, fingerprint, restarts, since_ms, pod} of one service out of a snapshot. */
 json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const char *workload);
+/* The same, by chart or by ours; NULL: not there. */
+json_t *mill_kube_state_of(struct mill_kube *k, const json_t *snapshot, const char *id);
+/* Why a pod's containers do not run, owned, or NULL; its restarts are added. */
+char *mill_kube_pod_trouble(const json_t *pod, int64_t *restarts);
+bool mill_kube_has_old_pods(const json_t *workload);
+/* Why a workload can make no pods, owned, or NULL. */
+char *mill_kube_replica_failure(const json_t *workload);
+int64_t mill_kube_when_ms(const char *stamp); /* RFC 3339; 0: none */
 
 /* ---- bundle.c ---- */
 /* The chart's values for one component, from its record and specs; the Secrets that it names are appended to `secrets`. */
@@ -131,6 +139,13 @@ int mill_kube_values(struct mill_kube *k, const char *component, const json_t *s
 		     json_t *secrets, struct mill_error *err);
 
 /* ---- deploy.c ---- */
+#define MILL_KUBE_HISTORY_MAX 5 /* records that helm keeps of a release */
+/* Until no record of a helm that was stopped is in the way; a person's release of that name is -EPERM. */
+int mill_kube_settle(struct mill_kube *k, const char *release, bool by_chart, int *ret_deployed, struct mill_progress *p, struct mill_error *err);
+/* The manifest of helm's JSON answer, appended as documents. */
+int mill_kube_add_manifest(const struct mill_strbuf *said, struct mill_strbuf *out, struct mill_error *err);
+/* What was deployed the other way (generic or chart) goes; volumes stay. */
+int mill_kube_make_way(struct mill_kube *k, const char *component, struct mill_error *err);
 int mill_kube_deploy(struct mill_kube *k, const char *component, struct mill_progress *p, struct mill_error *err);
 /* 0600 below the platform's folder; owned path. */
 int mill_kube_write_values(const struct mill_kube *k, const char *component, const json_t *values, char **ret, struct mill_error *err);

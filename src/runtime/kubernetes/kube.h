@@ -76,7 +76,7 @@ int mill_kube_has_dashboard(struct mill_kube *k, char **ret_path);
  */
 int mill_kube_render(struct mill_kube *k, const struct mill_plan *plan, bool only_values, struct mill_strbuf *out,
 		     struct mill_error *err);
-void mill_kube_render_role(struct mill_kube *k, struct mill_strbuf *out);
+void mill_kube_render_role(struct mill_kube *k, const struct mill_plan *plan, struct mill_strbuf *out);
 /* Before a change: what we may do there, by SelfSubjectAccessReview.  -EPERM names the verbs and resources that are missing. */
 int mill_kube_preflight(struct mill_kube *k, const struct mill_plan *plan, struct mill_error *err);
 

@@ -1,5 +1,5 @@
 /* What runs, as the API server says: one look at workloads, pods and claims for everybody who asks within a second. */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/chart.h"
 
 #include <time.h>
 
@@ -41,13 +41,18 @@ int mill_kube_snapshot(struct mill_kube *k, unsigned max_age_ms, json_t **ret, s
 
 	pthread_mutex_lock(&k->snapshot_lock);
 	if (!k->snapshot || mill_now_ns() - k->snapshot_ns > max_age_ms * (uint64_t)MILL_MS) {
+		bool charts = mill_kube_has_charts(k);
+
 		r = mill_kube_json(k, MILL_KUBE_CALL("look at what runs"), &found, err, "get",
-				   "statefulsets,deployments,pods,persistentvolumeclaims", "--selector=" MILL_KUBE_LABEL, NULL);
+				   charts ? "statefulsets,deployments,daemonsets,pods,persistentvolumeclaims" :
+					    "statefulsets,deployments,pods,persistentvolumeclaims",
+				   "--selector=" MILL_KUBE_LABEL, NULL);
 		if (r == 0) {
 			if (k->snapshot)
 				json_decref(k->snapshot);
 			k->snapshot = sort_out(json_object_get(found, "items"));
 			k->snapshot_ns = mill_now_ns();
+			r = charts ? mill_kube_chart_look(k, k->snapshot, err) : 0;
 		}
 	}
 	if (r == 0)
@@ -65,7 +70,7 @@ void mill_kube_stale(struct mill_kube *k)
 
 /* ---- one service ---- */
 
-static int64_t when_ms(const char *stamp)
+int64_t mill_kube_when_ms(const char *stamp)
 {
 	struct tm t = {0};
 
@@ -121,7 +126,7 @@ static char *container_trouble(const json_t *pod, const json_t *status)
 	return mill_xasprintf("CrashLoopBackOff: exit code %lld", (long long)mill_json_get_int(last, "exitCode", -1));
 }
 
-static char *pod_trouble(const json_t *pod, int64_t *restarts)
+char *mill_kube_pod_trouble(const json_t *pod, int64_t *restarts)
 {
 	static const char *const lists[] = {"initContainerStatuses", "containerStatuses"};
 	const json_t *status = json_object_get(pod, "status"), *c;
@@ -170,6 +175,15 @@ static bool has_ended(const json_t *pod)
 	return mill_streq(phase, "Failed") || mill_streq(phase, "Succeeded");
 }
 
+/* A Deployment's old pod is ready for as long as its new one is not: as `kubectl rollout status` has it. */
+bool mill_kube_has_old_pods(const json_t *w)
+{
+	const json_t *status = json_object_get(w, "status");
+
+	return mill_streq(mill_json_get_string(w, "kind", ""), "Deployment") &&
+	       mill_json_get_int(status, "replicas", 0) > mill_json_get_int(status, "updatedReplicas", 0);
+}
+
 static const char *workload_state(const json_t *w, const char *trouble, size_t pods, bool any_running)
 {
 	const json_t *status = json_object_get(w, "status");
@@ -179,7 +193,7 @@ static const char *workload_state(const json_t *w, const char *trouble, size_t p
 
 	if (want == 0)
 		return pods ? "stopping" : "stopped";
-	if (seen && mill_json_get_int(status, "readyReplicas", 0) >= want && mill_json_get_int(status, "updatedReplicas", 0) >= want)
+	if (seen && !mill_kube_has_old_pods(w) && mill_json_get_int(status, "readyReplicas", 0) >= want && mill_json_get_int(status, "updatedReplicas", 0) >= want)
 		return "ready";
 	if (trouble && mill_starts_with(trouble, "CrashLoopBackOff"))
 		return "backoff";
@@ -187,7 +201,7 @@ static const char *workload_state(const json_t *w, const char *trouble, size_t p
 }
 
 /* Deployments say here why they cannot make pods (quota, Pod Security, a webhook). */
-static char *replica_failure(const json_t *w)
+char *mill_kube_replica_failure(const json_t *w)
 {
 	const json_t *c;
 	size_t i;
@@ -230,7 +244,7 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 		if (mill_streq(mill_json_get_string(w, "kind", ""), "StatefulSet") && is_current(pod, fingerprint))
 			ordinal = mill_json_get_string(json_object_get(pod, "metadata"), "uid", NULL);
 		if (!trouble)
-			trouble = pod_trouble(pod, &restarts);
+			trouble = mill_kube_pod_trouble(pod, &restarts);
 		any_running |= mill_streq(mill_json_get_string(status, "phase", ""), "Running");
 		pod_name = name_of(pod);
 		if (mill_streq(mill_json_get_string(status, "phase", ""), "Pending"))
@@ -238,14 +252,14 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 		started = mill_json_get_string(status, "startTime", NULL);
 	}
 	if (!trouble)
-		trouble = replica_failure(w);
+		trouble = mill_kube_replica_failure(w);
 	state = workload_state(w, trouble, n, any_running);
 	if (!trouble && evicted && !mill_streq(state, "stopped"))
 		trouble = mill_xasprintf("Evicted: %s", mill_json_get_string(json_object_get(evicted, "status"), "message", ""));
 	o = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "state", state, "fingerprint", fingerprint,
 		      "restarts", (json_int_t)restarts,
-		      "started_ms", (json_int_t)when_ms(started));
-	json_object_set_new(o, "since_ms", json_integer((json_int_t)when_ms(started)));
+		      "started_ms", (json_int_t)mill_kube_when_ms(started));
+	json_object_set_new(o, "since_ms", json_integer((json_int_t)mill_kube_when_ms(started)));
 	if (trouble && !mill_streq(state, "ready"))
 		json_object_set_new(o, "reason", json_string(trouble));
 	if (pod_name)
@@ -259,6 +273,31 @@ json_t *mill_kube_service_state(const json_t *snapshot, const char *id, const ch
 	return o;
 }
 
+json_t *mill_kube_state_of(struct mill_kube *k, const json_t *snapshot, const char *id)
+{
+	const char *dot = strchr(id, '.');
+	_cleanup_free_ char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id)), *workload = NULL;
+	const json_t *record = NULL;
+
+	if (mill_native_record(k->n, component, &record, NULL) < 0)
+		return NULL;
+	if (mill_kube_by_chart(record)) {
+		_cleanup_json_ json_t *charts = mill_kube_charts_deployed(k, component);
+		_cleanup_free_ char *fingerprint = mill_kube_chart_fingerprint(k, component);
+		json_t *state = mill_streq(dot ? dot + 1 : "", MILL_KUBE_CHART_UNIT) ? mill_kube_chart_state(snapshot, component, charts) : NULL;
+
+		if (state && fingerprint)
+			json_object_set_new(state, "fingerprint", json_string(fingerprint));
+		/* Objects keep their conditions when their operator rests. */
+		if (state && mill_json_get_int(state, "pods", 0) == 0 &&
+		    mill_streq(mill_json_get_string(mill_native_wanted(k->n, id), "wanted", ""), "down"))
+			json_object_set_new(state, "state", json_string("stopped"));
+		return state;
+	}
+	workload = mill_kube_workload(record, dot ? dot + 1 : "");
+	return workload ? mill_kube_service_state(snapshot, id, workload) : NULL;
+}
+
 /* ---- for the native runtime's bookkeeping ---- */
 
 int mill_kube_live(void *arg, json_t **ret, struct mill_error *err)
@@ -267,10 +306,10 @@ int mill_kube_live(void *arg, json_t **ret, struct mill_error *err)
 	_cleanup_json_ json_t *snapshot = NULL;
 	_cleanup_strv_ struct mill_strv names = {0};
 	json_t *services = json_object();
-	int r = mill_kube_snapshot(k, FRESH_MS, &snapshot, err);
+	int r = mill_native_components(k->n, &names, err); /* by chart or not: the look differs */
 
 	if (r == 0)
-		r = mill_native_components(k->n, &names, err);
+		r = mill_kube_snapshot(k, FRESH_MS, &snapshot, err);
 	for (size_t i = 0; i < names.n && r == 0; i++) {
 		const json_t *record = NULL;
 		const char *service;
@@ -279,8 +318,7 @@ int mill_kube_live(void *arg, json_t **ret, struct mill_error *err)
 		r = mill_native_record(k->n, names.items[i], &record, err);
 		json_object_foreach(json_object_get(record, "services"), service, s) {
 			_cleanup_free_ char *id = mill_xasprintf("%s.%s", names.items[i], service);
-			_cleanup_free_ char *workload = mill_kube_workload(record, service);
-			json_t *state = *service ? mill_kube_service_state(snapshot, id, workload) : NULL;
+			json_t *state = *service ? mill_kube_state_of(k, snapshot, id) : NULL;
 
 			if (state)
 				json_object_set_new(services, id, state);

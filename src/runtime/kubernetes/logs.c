@@ -1,5 +1,5 @@
 /* Logs of pods, through kubectl, merged by time as the native ones are; events of the namespace. */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/chart.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -63,10 +63,28 @@ static int by_time(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-static char *selector_of(const char *id)
+/* An operator's pods carry its labels, which the chart names. */
+static char *operated(const struct mill_kube *k, const char *id)
 {
 	const char *dot = strchr(id, '.');
+	_cleanup_free_ char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id));
+	_cleanup_json_ json_t *charts = dot && mill_streq(dot + 1, MILL_KUBE_CHART_UNIT) ? mill_kube_charts_deployed(k, component) : NULL;
+	const json_t *chart;
+	size_t i;
 
+	json_array_foreach(charts, i, chart)
+		if (mill_json_get_string(chart, "selector", NULL) && !mill_json_get_string(chart, "chart", NULL))
+			return mill_xasprintf("--selector=%s", mill_json_get_string(chart, "selector", NULL));
+	return NULL;
+}
+
+static char *selector_of(const struct mill_kube *k, const char *id)
+{
+	const char *dot = strchr(id, '.');
+	char *by_operator = operated(k, id);
+
+	if (by_operator)
+		return by_operator;
 	return mill_xasprintf("--selector=data-mill.io/component=%.*s,data-mill.io/service=%s", dot ? (int)(dot - id) : (int)strlen(id), id,
 			      dot ? dot + 1 : "");
 }
@@ -98,7 +116,7 @@ static int read_one(struct mill_kube *k, const struct mill_logs *l, size_t id, s
 {
 	struct mill_kube_call c = {.what = "read logs", .cancel_fd = -1, .timeout_ms = 120000};
 	struct mill_strbuf out = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX);
-	_cleanup_free_ char *selector = selector_of(l->ids[id]);
+	_cleanup_free_ char *selector = selector_of(k, l->ids[id]);
 	_cleanup_strv_ struct mill_strv words = {0};
 	int r;
 
@@ -153,7 +171,7 @@ struct stream {
 
 static int open_stream(struct mill_kube *k, const struct mill_logs *l, size_t id, struct stream *s, struct mill_error *err)
 {
-	_cleanup_free_ char *selector = selector_of(l->ids[id]);
+	_cleanup_free_ char *selector = selector_of(k, l->ids[id]);
 	_cleanup_strv_ struct mill_strv argv = {0}, words = {0};
 	int fds[2], r;
 

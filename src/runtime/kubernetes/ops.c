@@ -1,4 +1,5 @@
 /* Stopping, waiting, removing, volumes, logs, events: what a cluster does in place of the daemon. */
+#include "runtime/kubernetes/chart.h"
 #include "runtime/kubernetes/data.h"
 
 #include "base/clock.h"
@@ -34,6 +35,20 @@ static char *workload_of(struct mill_kube *k, const json_t *snapshot, const char
 	return kind ? mill_xasprintf("%s/%s", mill_streq(kind, "StatefulSet") ? "statefulset" : "deployment", *ret_name) : NULL;
 }
 
+/* The component of a unit by chart, owned; NULL: it is a service of ours. */
+static char *unit_of(struct mill_kube *k, const char *id)
+{
+	const char *dot = strchr(id, '.');
+	char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id));
+	const json_t *record = NULL;
+
+	if (dot && mill_streq(dot + 1, MILL_KUBE_CHART_UNIT) && mill_native_record(k->n, component, &record, NULL) == 0 &&
+	    mill_kube_by_chart(record))
+		return component;
+	free(component);
+	return NULL;
+}
+
 /* ---- stop ---- */
 
 struct stopping {
@@ -62,13 +77,15 @@ static bool is_needed(const struct stopping *s, const char *id)
 static int scale_down(const struct stopping *s, const json_t *snapshot, size_t i, struct mill_error *err)
 {
 	_cleanup_free_ char *name = NULL, *workload = workload_of(s->k, snapshot, s->ids->items[i], &name);
+	_cleanup_free_ char *unit = unit_of(s->k, s->ids->items[i]);
 	int r;
 
-	s->state[i] = workload ? 1 : 2;
-	if (!workload)
+	s->state[i] = workload || unit ? 1 : 2;
+	if (s->state[i] == 2)
 		return 0;
 	tell(s->w, s->ids->items[i], "stopping", NULL);
-	r = mill_kube_kubectl(s->k, MILL_KUBE_CALL("scale to zero"), NULL, NULL, err, "scale", "--replicas=0", workload, NULL);
+	r = unit ? mill_kube_chart_stop(s->k, snapshot, unit, err) :
+	    mill_kube_kubectl(s->k, MILL_KUBE_CALL("scale to zero"), NULL, NULL, err, "scale", "--replicas=0", workload, NULL);
 	if (r < 0)
 		mill_error_wrap(err, "stop %s", s->ids->items[i]);
 	return r;
@@ -76,10 +93,10 @@ static int scale_down(const struct stopping *s, const json_t *snapshot, size_t i
 
 static void note_gone(const struct stopping *s, const json_t *snapshot, size_t i)
 {
-	_cleanup_free_ char *name = NULL, *workload = workload_of(s->k, snapshot, s->ids->items[i], &name);
-	_cleanup_json_ json_t *state = workload ? mill_kube_service_state(snapshot, s->ids->items[i], name) : NULL;
+	_cleanup_json_ json_t *state = mill_kube_state_of(s->k, snapshot, s->ids->items[i]);
 
-	if (state && !mill_streq(mill_json_get_string(state, "state", ""), "stopped"))
+	/* What has no pods at all (objects alone) is stopped when none is wanted. */
+	if (state && !mill_streq(mill_json_get_string(state, "state", ""), "stopped") && mill_json_get_int(state, "pods", 1) > 0)
 		return;
 	s->state[i] = 2;
 	tell(s->w, s->ids->items[i], "stopped", NULL);
@@ -179,8 +196,7 @@ static int wait_for(void *arg, const struct mill_strv *ids, const char *what, in
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < ids->n; i++) {
-			_cleanup_free_ char *name = NULL, *workload = workload_of(k, snapshot, ids->items[i], &name);
-			_cleanup_json_ json_t *state = workload ? mill_kube_service_state(snapshot, ids->items[i], name) : NULL;
+			_cleanup_json_ json_t *state = mill_kube_state_of(k, snapshot, ids->items[i]);
 			const char *now = mill_json_get_string(state, "state", "stopped");
 
 			if (!mill_streq(now, what))
@@ -213,7 +229,9 @@ static int uninstall_release(struct mill_kube *k, const char *component, struct 
 	const json_t *record = NULL;
 	int r = mill_native_record(k->n, component, &record, err);
 
-	if (r < 0 || !json_object_size(json_object_get(record, "services")))
+	if (r == 0)
+		r = mill_kube_chart_remove(k, component, err);
+	if (r < 0 || mill_kube_by_chart(record) || !json_object_size(json_object_get(record, "services")))
 		return r;
 	mill_strv_add(&words, "uninstall");
 	mill_strv_add(&words, mill_kube_release(record));

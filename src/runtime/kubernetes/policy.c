@@ -4,13 +4,23 @@
  * ourselves (hooks, notebooks, the debug pod).  A cluster whose network plug-in
  * knows no policies accepts and ignores them.
  */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/chart.h"
 
 #include "base/json.h"
 
 static void allow_component(json_t *from, const char *component)
 {
 	json_array_append_new(from, json_pack("{s:{s:{s:s}}}", "podSelector", "matchLabels", "data-mill.io/component", component));
+}
+
+/* Jobs that a chart has as hooks carry no label of ours, only the chart's own. */
+static void allow_hooks(json_t *from, const json_t *record)
+{
+	static const char *const labels[] = {"app.kubernetes.io/instance", "release"};
+	const char *release = mill_kube_release(record);
+
+	for (size_t i = 0; mill_kube_by_chart(record) && i < MILL_ARRAY_LEN(labels); i++)
+		json_array_append_new(from, json_pack("{s:{s:{s:s}}}", "podSelector", "matchLabels", labels[i], release));
 }
 
 static bool requires(const json_t *record, const char *provider)
@@ -32,10 +42,14 @@ static json_t *policy(const struct mill_kube *k, const char *component, const js
 
 	json_object_set_new(meta, "name", json_sprintf("data-mill-%s", component));
 	allow_component(from, component);
+	allow_hooks(from, json_object_get((json_t *)records, component));
 	json_object_foreach((json_t *)records, name, record)
 		if (!mill_streq(name, component) &&
 		    (requires(record, component) || json_object_size(json_object_get(record, "collected"))))
+		{
 			allow_component(from, name);
+			allow_hooks(from, record);
+		}
 	json_array_append_new(from, json_pack("{s:{s:[{s:s, s:s, s:[s, s, s]}]}}", "podSelector", "matchExpressions", "key",
 					      "data-mill.io/role", "operator", "In", "values", "hook", "notebook", "debug"));
 	return json_pack("{s:s, s:s, s:o, s:{s:{s:{s:s}}, s:[s], s:[{s:o}]}}", "apiVersion", "networking.k8s.io/v1", "kind",

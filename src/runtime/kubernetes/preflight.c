@@ -1,5 +1,5 @@
 /* What we may do in the namespace, asked before anything is changed. */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/chart.h"
 
 #include <sys/wait.h>
 
@@ -8,9 +8,10 @@
 #define FOR_RULES 3
 
 /* The same list is the Role that `render --layer role` prints. */
-static const struct {
+struct need {
 	const char *resource, *verbs[7];
-} needs[] = {
+};
+static const struct need needs[] = {
 	{"secrets", {"get", "list", "create", "update", "patch", "delete", NULL}}, /* update: helm, of its own records */
 	{"configmaps", {"get", "list", "create", "patch", "delete", NULL}},
 	{"services", {"get", "list", "create", "patch", "delete", NULL}},
@@ -33,6 +34,23 @@ static const struct {
 	{"roles.rbac.authorization.k8s.io", {"get", "create", "patch", "delete", NULL}},
 	{"rolebindings.rbac.authorization.k8s.io", {"get", "create", "patch", "delete", NULL}},
 };
+
+/* What upstreams' charts are made of beside that. */
+static const struct need chart_needs[] = {
+	{"persistentvolumeclaims", {"patch", NULL}},
+	{"services", {"update", NULL}},
+	{"daemonsets.apps", {"list", NULL}},
+	{"replicasets.apps", {"get", "list", NULL}},
+	{"jobs.batch", {"get", "list", "watch", "create", "patch", "delete", NULL}},
+	{"cronjobs.batch", {"get", "create", "patch", "delete", NULL}},
+	{"serviceaccounts", {"get", "create", "patch", "delete", NULL}},
+	{"roles.rbac.authorization.k8s.io", {"get", "create", "patch", "delete", NULL}},
+	{"rolebindings.rbac.authorization.k8s.io", {"get", "create", "patch", "delete", NULL}},
+	{"poddisruptionbudgets.policy", {"get", "create", "patch", "delete", NULL}},
+	{"horizontalpodautoscalers.autoscaling", {"get", "create", "patch", "delete", NULL}},
+	{"ingresses.networking.k8s.io", {"get", "create", "patch", "delete", NULL}},
+};
+static const char *const object_verbs[] = {"get", "list", "create", "patch", "delete", NULL};
 
 /* `kubectl auth can-i --list` asks one SelfSubjectRulesReview; exact checks follow for what it does not show. */
 static bool may(struct mill_kube *k, const char *verb, const char *resource)
@@ -94,45 +112,123 @@ static bool ask_rules(struct mill_kube *k, const json_t *specs, struct mill_strb
 	return any;
 }
 
+static void ask_all(struct mill_kube *k, const struct need *list, size_t n, struct mill_strbuf *missing)
+{
+	for (size_t i = 0; i < n; i++)
+		for (const char *const *verb = list[i].verbs; *verb; verb++)
+			ask(k, *verb, list[i].resource, missing);
+}
+
+/* "strimzipodset.core.strimzi.io", "daskcluster.kubernetes.dask.org/NAME" -> the group. */
+static void add_stop_group(json_t *groups, const json_t *item)
+{
+	const char *what = mill_json_get_string(item, "delete", ""), *dot = strchr(what, '.');
+	_cleanup_free_ char *group = dot ? mill_xstrndup(dot + 1, strcspn(dot + 1, "/")) : NULL;
+
+	if (group)
+		json_object_set_new(groups, group, json_true());
+}
+
+/* API groups of the objects beside charts: {"kafka.strimzi.io": true}; NULL: nothing runs by chart. */
+static json_t *groups_of(const struct mill_plan *plan)
+{
+	json_t *groups = NULL, *spec, *chart, *o;
+	const char *id;
+	size_t i, n;
+
+	json_object_foreach(plan ? plan->specs : NULL, id, spec)
+		json_array_foreach(json_object_get(spec, "charts"), i, chart) {
+			groups = groups ? groups : json_object();
+			json_array_foreach(json_object_get(chart, "stop"), n, o)
+				add_stop_group(groups, o);
+			json_array_foreach(json_object_get(chart, "objects"), n, o) {
+				const char *version = mill_json_get_string(o, "apiVersion", ""), *slash = strchr(version, '/');
+				_cleanup_free_ char *group = mill_xstrndup(version, slash ? (size_t)(slash - version) : 0);
+
+				json_object_set_new(groups, group, json_true());
+			}
+		}
+	return groups;
+}
+
+static void ask_charts(struct mill_kube *k, const json_t *groups, struct mill_strbuf *missing)
+{
+	const char *group;
+	json_t *value;
+
+	ask_all(k, chart_needs, MILL_ARRAY_LEN(chart_needs), missing);
+	json_object_foreach((json_t *)groups, group, value) {
+		_cleanup_free_ char *all = mill_xasprintf("*.%s", group);
+
+		for (const char *const *verb = object_verbs; *group && *verb; verb++)
+			ask(k, *verb, all, missing);
+	}
+}
+
 int mill_kube_preflight(struct mill_kube *k, const struct mill_plan *plan, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf missing = MILL_STRBUF_INIT;
+	_cleanup_json_ json_t *groups = groups_of(plan);
 	size_t n;
 	int r = mill_kube_check_owners(k, err);
 
 	if (r < 0 || may_everything(k))
 		return r;
 	n = MILL_ARRAY_LEN(needs) - (ask_rules(k, plan ? plan->specs : NULL, &missing) ? 0 : FOR_RULES);
-	for (size_t i = 0; i < n; i++)
-		for (const char *const *verb = needs[i].verbs; *verb; verb++)
-			ask(k, *verb, needs[i].resource, &missing);
+	ask_all(k, needs, n, &missing);
+	if (groups)
+		ask_charts(k, groups, &missing);
 	if (!missing.len)
 		return 0;
 	mill_fail(err, EPERM, "namespace %s: this user may not: %s", k->namespace, missing.data);
 	return mill_error_hint(err, "ask the cluster's administrator for the Role that `data-mill render --layer role` prints");
 }
 
-json_t *mill_kube_role(const struct mill_kube *k)
+static json_t *role_rule(const struct need *need)
 {
+	_cleanup_free_ char *name = mill_xstrdup(need->resource), *group = NULL;
+	json_t *verbs = json_array();
+	char *slash = strchr(name, '/'), *dot;
+	_cleanup_free_ char *sub = slash ? mill_xstrdup(slash) : mill_xstrdup("");
+
+	if (slash)
+		*slash = '\0';
+	dot = strchr(name, '.');
+	group = mill_xstrdup(dot ? dot + 1 : "");
+	if (dot)
+		*dot = '\0';
+	for (const char *const *verb = need->verbs; *verb; verb++)
+		json_array_append_new(verbs, json_string(*verb));
+	return json_pack("{s:[s], s:[o], s:o}", "apiGroups", group, "resources", json_sprintf("%s%s", name, sub), "verbs", verbs);
+}
+
+static void add_chart_rules(json_t *rules, const json_t *groups)
+{
+	const char *group;
+	json_t *value;
+
+	for (size_t i = 0; i < MILL_ARRAY_LEN(chart_needs); i++)
+		json_array_append_new(rules, role_rule(&chart_needs[i]));
+	json_object_foreach((json_t *)groups, group, value) {
+		json_t *verbs = json_array();
+
+		for (const char *const *verb = object_verbs; *verb; verb++)
+			json_array_append_new(verbs, json_string(*verb));
+		if (*group)
+			json_array_append_new(rules, json_pack("{s:[s], s:[s], s:O}", "apiGroups", group, "resources", "*", "verbs", verbs));
+		json_decref(verbs);
+	}
+}
+
+json_t *mill_kube_role(const struct mill_kube *k, const struct mill_plan *plan)
+{
+	_cleanup_json_ json_t *groups = groups_of(plan);
 	json_t *rules = json_array();
 
-	for (size_t i = 0; i < MILL_ARRAY_LEN(needs); i++) {
-		_cleanup_free_ char *name = mill_xstrdup(needs[i].resource), *group = NULL;
-		json_t *verbs = json_array();
-		char *slash = strchr(name, '/'), *dot;
-		_cleanup_free_ char *sub = slash ? mill_xstrdup(slash) : mill_xstrdup("");
-
-		if (slash)
-			*slash = '\0';
-		dot = strchr(name, '.');
-		group = mill_xstrdup(dot ? dot + 1 : "");
-		if (dot)
-			*dot = '\0';
-		for (const char *const *verb = needs[i].verbs; *verb; verb++)
-			json_array_append_new(verbs, json_string(*verb));
-		json_array_append_new(rules, json_pack("{s:[s], s:[o], s:o}", "apiGroups", group, "resources",
-						       json_sprintf("%s%s", name, sub), "verbs", verbs));
-	}
+	for (size_t i = 0; i < MILL_ARRAY_LEN(needs); i++)
+		json_array_append_new(rules, role_rule(&needs[i]));
+	if (groups)
+		add_chart_rules(rules, groups);
 	return json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "rbac.authorization.k8s.io/v1", "kind", "Role", "metadata",
 			 mill_kube_meta(k, "data-mill", NULL, NULL), "rules", rules);
 }

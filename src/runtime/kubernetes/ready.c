@@ -231,11 +231,12 @@ static int look(struct wait *w, bool last, struct mill_error *err)
 		tell(w, "the API server does not answer", NULL);
 		return last ? mill_fail(err, why.code ? why.code : EIO, "%s: %s", w->id, why.message) : 0;
 	}
-	state = mill_kube_service_state(snapshot, w->id, w->workload);
+	state = mill_kube_state_of(w->k, snapshot, w->id);
 	now = mill_json_get_string(state, "state", "absent");
 	reason = mill_json_get_string(state, "reason", "");
 	if (mill_streq(now, "ready") &&
-	    mill_streq(mill_json_get_string(state, "fingerprint", ""), mill_json_get_string(w->spec, "fingerprint", "-")))
+	    (json_object_get(w->spec, "charts") || /* helm has upgraded: generations tell */
+	     mill_streq(mill_json_get_string(state, "fingerprint", ""), mill_json_get_string(w->spec, "fingerprint", "-"))))
 		return 1;
 	if (!w->seen)
 		w->restarts_at_first = mill_json_get_int(state, "restarts", 0);
@@ -268,7 +269,9 @@ int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_pr
 {
 	struct wait w = {.k = k, .spec = spec, .p = p, .begin = mill_now_ns(),
 			 .id = mill_json_get_string(spec, "id", ""),
-			 .workload = mill_json_get_string(json_object_get(spec, "pod"), "name", "")};
+			 .workload = mill_json_get_string(json_object_get(spec, "charts") ? json_array_get(json_object_get(spec, "charts"), 0) :
+										   json_object_get(spec, "pod"),
+						   json_object_get(spec, "charts") ? "release" : "name", "")};
 	uint64_t limit_ms = (uint64_t)mill_service_deadline_ms(spec) * 2 + SLACK_MS, given;
 	const char *asked = getenv("DATA_MILL_KUBE_WAIT"); /* a person, or a test, who does not want to wait that long */
 	uint64_t deadline;

@@ -14,7 +14,7 @@
 #define STATE_LABEL    "data-mill.io/state"
 
 static const char *const top_files[] = {"platform.json", "desired.json", "ports.json", "memory.json"};
-static const char *const component_files[] = {"manifest.json", "provided.json", "release.yaml"};
+static const char *const component_files[] = {"manifest.json", "provided.json", "release.yaml", "chart.json"};
 static const char *const service_files[] = {"spec.json", "applied.json", "data.json"};
 
 /* ---- names ---- */

@@ -93,6 +93,8 @@ int mill_hook_input(struct mill_native *n, const struct mill_hook_call *c, const
 		json_t *value = json_object_get(record, plain[i]);
 		json_object_set_new(input, plain[i], value ? json_deep_copy(value) : json_null());
 	}
+	if (json_object_get(record, "endpoints")) /* a chart is one unit; where its services are found is what hooks ask */
+		json_object_set_new(input, "services", json_deep_copy(json_object_get(record, "endpoints")));
 	r = add_secrets(n, c->component, record, input, err);
 	if (r == 0)
 		r = add_resolved(n, input, "provides", json_object_get(record, "provides"), err);

@@ -91,6 +91,35 @@ static void test_secrets(void **state)
 	mill_chart_text_wipe(&text);
 }
 
+/* A record is all that a later run has: nothing of what is installed by it may be lost on the way. */
+static void test_recorded(void **state)
+{
+	static const struct mill_component c = {.name = "kafka"};
+	static const char *needs[] = {"strimzi"};
+	static const struct mill_chart chart = {.repository = "https://x.io", .name = "kafka", .version = "1.2.3", .digest = "ab", .needs = needs, .n_needs = 1};
+	struct mill_chart_ready_item ready[] = {{.what = (char *)"kafka.k.io/a", .condition = (char *)"Ready", .timeout_ns = 90000000000}, {.what = (char *)"deployment/b", .timeout_ns = 600000000000}};
+	_cleanup_json_ json_t *values = parse("{\"a\": 1}"), *secrets = parse("[{\"name\": \"s\", \"keys\": {}}]"), *places = parse("{\"a.b\": \"x\"}");
+	_cleanup_json_ json_t *objects = parse("[{\"kind\": \"K\"}]"), *stop = parse("[{\"delete\": \"pod/x\"}]");
+	struct mill_chart_release rel = {.component = &c, .chart = &chart, .name = (char *)"lake", .values = values, .secrets = secrets, .secret_values = places,
+					 .objects = objects, .stop = stop, .selector = (char *)"a=b", .ready = ready, .n_ready = 2, .fingerprint = "f00"};
+	_cleanup_json_ json_t *one = mill_chart_release_json(&rel), *again;
+	_cleanup_chart_recorded_ struct mill_chart_recorded back;
+
+	assert_json(json_object_get(one, "needs"), "[\"strimzi\"]");
+	mill_chart_recorded_open(one, "kafka", &back);
+	back.chart.needs = needs; /* only a preflight asks for them, of the JSON */
+	back.chart.n_needs = 1;
+	again = mill_chart_release_json(&back.release);
+	assert_true(json_equal(one, again));
+	assert_string_equal(back.release.component->name, "kafka");
+
+	_cleanup_json_ json_t *little = parse("{\"release\": \"r\"}");
+	_cleanup_chart_recorded_ struct mill_chart_recorded least;
+	mill_chart_recorded_open(little, "x", &least); /* what is not said is empty, not missing */
+	assert_null(least.chart.name);
+	assert_int_equal(json_array_size(least.release.objects) + json_array_size(least.release.secrets) + least.release.n_ready, 0);
+}
+
 static void test_secret_values(void **state)
 {
 	char dir[] = "/tmp/mill-chart-XXXXXX";
@@ -209,7 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set), cmocka_unit_test(test_merge), cmocka_unit_test(test_secrets),
-		cmocka_unit_test(test_secret_values), cmocka_unit_test(test_package), cmocka_unit_test(test_argv),
+		cmocka_unit_test(test_secret_values), cmocka_unit_test(test_recorded), cmocka_unit_test(test_package), cmocka_unit_test(test_argv),
 		cmocka_unit_test(test_reason), cmocka_unit_test(test_served_names),
 	};
 

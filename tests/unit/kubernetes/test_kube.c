@@ -38,6 +38,8 @@ static const struct {
 	{"\"replicas\": 0", READY, "\"phase\": \"Running\"", "stopping", NULL},
 	/* the controller has not seen the newest template: what is ready is the old one */
 	{"\"replicas\": 1", "\"observedGeneration\": 1, \"readyReplicas\": 1, \"updatedReplicas\": 1", "\"phase\": \"Running\"", "running", NULL},
+	/* the old pod is ready, the new one is not */
+	{"\"replicas\": 1", READY ", \"replicas\": 2", "\"phase\": \"Running\"", "running", NULL},
 	{"\"replicas\": 2", READY, "\"phase\": \"Running\"", "running", NULL},
 	{"\"replicas\": 1", "\"observedGeneration\": 2", NULL, "starting", NULL},
 	{"\"replicas\": 1", "\"observedGeneration\": 2", "\"phase\": \"Pending\"", "starting", NULL},

@@ -100,6 +100,26 @@ static void changes(void **state)
 	}
 }
 
+static void of_charts(void **state)
+{
+	static const char *const old = "{\"charts\": [{\"release\": \"a\", \"chart\": \"box\", \"version\": \"1\", \"values\": {\"x\": 1}, \"secrets\": [], \"objects\": []}]}";
+	static const struct {
+		const char *charts, *said;
+	} table[] = {
+		{"[{\"release\": \"a\", \"chart\": \"box\", \"version\": \"1\", \"values\": {\"x\": 1}, \"secrets\": [], \"objects\": []}]", ""},
+		{"[{\"release\": \"a\", \"chart\": \"box\", \"version\": \"2\", \"values\": {\"x\": 1}, \"secrets\": [], \"objects\": []}]", "chart box 1 -> box 2"},
+		{"[{\"release\": \"a\", \"chart\": \"box\", \"version\": \"1\", \"values\": {\"x\": 2}, \"secrets\": [1], \"objects\": []}]", "values of a changed, Secrets of a changed"},
+		{"[{\"release\": \"b\", \"objects\": []}]", "b is new"},
+	};
+
+	for (size_t i = 0; i < MILL_ARRAY_LEN(table); i++) {
+		_cleanup_json_ json_t *a = parse(old), *charts = parse(table[i].charts), *b = json_pack("{s:O}", "charts", charts);
+		_cleanup_free_ char *said = mill_change_describe(a, b);
+
+		assert_string_equal(said, table[i].said);
+	}
+}
+
 static void many_changes_are_counted(void **state)
 {
 	_cleanup_json_ json_t *a = parse("{\"environment\": {}}");
@@ -211,7 +231,7 @@ static void folder_digest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(versions), cmocka_unit_test(changes), cmocka_unit_test(many_changes_are_counted),
+		cmocka_unit_test(versions), cmocka_unit_test(changes), cmocka_unit_test(of_charts), cmocka_unit_test(many_changes_are_counted),
 		cmocka_unit_test(taint), cmocka_unit_test(a_second_filter_is_refused),
 		cmocka_unit_test(plain_values_stay_text), cmocka_unit_test(folder_digest),
 	};

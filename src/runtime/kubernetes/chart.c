@@ -1,0 +1,400 @@
+/*
+ * A component by its upstream's chart: Secrets, the package, `helm upgrade
+ * --install`, our objects beside it.  What is deployed is written down before
+ * helm is asked (components/NAME/chart.json), so that a run that is killed, a
+ * flavour that changes its mind and a removal all know what there is.
+ *
+ * Helm hands what it renders to `kubectl kustomize` (a post-renderer), which
+ * puts our labels on every object and pod, and "keep" on volume claims: by the
+ * labels state, logs, policies and removal find a chart's objects as they find
+ * ours, and uninstalling destroys no data.
+ * https://helm.sh/docs/topics/advanced/#post-rendering
+ */
+#include "runtime/kubernetes/internal.h"
+
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "chart/chart.h"
+#include "chart/resolve.h"
+#include "runtime/kubernetes/chart.h"
+
+#define HELM_MS 900000 /* hooks of charts are jobs that helm waits for */
+
+static char *deployed_path(const struct mill_kube *k, const char *component)
+{
+	return mill_native_component_path(k->n, component, "chart.json");
+}
+
+json_t *mill_kube_charts_deployed(const struct mill_kube *k, const char *component)
+{
+	_cleanup_free_ char *path = deployed_path(k, component);
+	json_t *charts = NULL;
+
+	return mill_json_load(path, MILL_JSON_FILE_MAX, &charts, NULL) == 0 ? charts : NULL;
+}
+
+static int save_deployed(struct mill_kube *k, const char *component, const json_t *charts, struct mill_error *err)
+{
+	_cleanup_free_ char *path = deployed_path(k, component);
+	int r = mill_native_save_json(path, charts, err);
+
+	return r < 0 ? r : mill_kube_push(k, err);
+}
+
+json_t *mill_kube_chart_labels(const struct mill_kube *k, const char *component)
+{
+	return mill_kube_labels(k, component, MILL_KUBE_CHART_UNIT);
+}
+
+/* ---- objects and Secrets ---- */
+
+static int send(struct mill_kube *k, const char *what, const char *text, const char *manager, struct mill_error *err)
+{
+	_cleanup_free_ char *by = mill_xasprintf("--field-manager=%s", manager);
+	struct mill_kube_call c = {.what = what, .cancel_fd = -1, .input = text};
+
+	return mill_kube_kubectl(k, &c, NULL, NULL, err, "apply", "--server-side", "--force-conflicts", by, "--filename=-", NULL);
+}
+
+static int apply_secrets(struct mill_kube *k, const struct mill_chart_release *rel, const struct mill_chart_where *where,
+			 struct mill_error *err)
+{
+	struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX);
+	int r = mill_chart_secrets_text(rel, where, mill_chart_resolve_in, k->p->dir, &text, err);
+
+	if (r == 0 && text.len)
+		r = send(k, "apply Secrets", text.data, "data-mill", err);
+	mill_chart_text_wipe(&text);
+	return r;
+}
+
+/* Takes back what stopping it said: the same objects, with nothing of ours in them. */
+static int take_back_stop(struct mill_kube *k, const struct mill_chart_release *rel, struct mill_error *err)
+{
+	const json_t *item;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(rel->stop, i, item) {
+		const json_t *o = json_object_get(item, "apply"), *meta = json_object_get(o, "metadata");
+		_cleanup_json_ json_t *bare = NULL;
+		_cleanup_free_ char *text = NULL;
+
+		if (!o || r < 0)
+			continue;
+		bare = json_pack("{s:O, s:O, s:{s:O}}", "apiVersion", json_object_get(o, "apiVersion"), "kind", json_object_get(o, "kind"),
+				 "metadata", "name", json_object_get(meta, "name"));
+		text = json_dumps(bare, JSON_COMPACT);
+		r = send(k, "take back what stopped it", text, "data-mill-stop", err);
+	}
+	return r;
+}
+
+static int apply_objects(struct mill_kube *k, const struct mill_chart_release *rel, const struct mill_chart_where *where,
+			 struct mill_error *err)
+{
+	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX);
+	int r = mill_chart_objects_text(rel, where, &text, err);
+
+	if (r == 0 && text.len)
+		r = send(k, "apply the objects beside the chart", text.data, "data-mill", err);
+	return r < 0 ? r : take_back_stop(k, rel, err);
+}
+
+/* ---- the package ---- */
+
+static char *charts_folder(const struct mill_kube *k)
+{
+	return mill_path_join(k->layout->cache, "charts");
+}
+
+/* A chart of ours lies elsewhere on another machine. */
+static char *own_chart(const struct mill_kube *k, const struct mill_chart *chart)
+{
+	if (mill_is_dir(chart->path))
+		return mill_xstrdup(chart->path);
+	return mill_xasprintf("%s/helm-charts/%s", k->layout->resources, mill_path_basename(chart->path));
+}
+
+int mill_kube_chart_package(struct mill_kube *k, const struct mill_chart_release *rel, struct mill_progress *p, char **ret,
+			    struct mill_error *err)
+{
+	const struct mill_chart_helm helm = {.helm = k->helm, .kubectl = k->kubectl};
+	const struct mill_chart *chart = rel->chart;
+	_cleanup_free_ char *folder = charts_folder(k);
+	_cleanup_strv_ struct mill_strv argv = {0}, words = {0};
+	struct mill_kube_call c = {.what = "pull a chart", .cancel_fd = p ? mill_progress_cancel_fd(p) : -1, .timeout_ms = HELM_MS};
+	int r;
+
+	if (chart->path) {
+		*ret = own_chart(k, chart);
+		return 0;
+	}
+	r = mill_chart_package_find(folder, chart, ret, err);
+	if (r != -ENOENT)
+		return r;
+	mill_error_release(err);
+	if (p)
+		mill_progress_report(p, -1, "pull chart %s %s", chart->name, chart->version);
+	r = mill_mkdir_p(folder, 0755, err);
+	mill_chart_argv_pull(&helm, chart, folder, &argv);
+	for (size_t i = 1; i < argv.n; i++)
+		mill_strv_add(&words, argv.items[i]);
+	r = r < 0 ? r : mill_kube_helm_v(k, &c, &words, NULL, err);
+	if (r < 0)
+		return mill_error_hint(err, "where there is no way to %s, put %s-%s.tgz into %s", chart->repository, chart->name,
+				       chart->version, folder);
+	return mill_chart_package_find(folder, chart, ret, err);
+}
+
+/* ---- helm ---- */
+
+/* The folder that `kubectl kustomize` reads; what is rendered comes through standard input. */
+static int write_post_renderer(const struct mill_kube *k, const char *component, char **ret, struct mill_error *err)
+{
+	_cleanup_json_ json_t *labels = mill_kube_chart_labels(k, component);
+	_cleanup_json_ json_t *o = json_pack(
+		"{s:[s], s:[{s:O, s:b, s:[{s:s, s:s, s:b}]}], s:[{s:{s:s}, s:s}]}", "resources", "/dev/stdin", "labels", "pairs", labels,
+		"includeTemplates", 1, "fields", "path", "spec/volumeClaimTemplates[]/metadata/labels", "kind", "StatefulSet", "create", 1,
+		"patches", "target", "kind", "PersistentVolumeClaim", "patch",
+		"[{\"op\": \"add\", \"path\": \"/metadata/annotations/helm.sh~1resource-policy\", \"value\": \"keep\"}]");
+	_cleanup_free_ char *dir = mill_xasprintf("%s/values/%s.kustomize", k->p->dir, component);
+	_cleanup_free_ char *path = mill_path_join(dir, "kustomization.yaml"), *text = json_dumps(o, JSON_INDENT(1));
+	int r = mill_mkdir_p(dir, 0700, err);
+
+	r = r < 0 ? r : mill_write_file(path, text, strlen(text), 0600, 0, err);
+	if (r == 0)
+		*ret = MILL_TAKE(dir);
+	return r;
+}
+
+int mill_kube_chart_words(struct mill_kube *k, const char *component, struct mill_strv *words, struct mill_error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	int r = write_post_renderer(k, component, &dir, err);
+
+	if (r < 0)
+		return r;
+	mill_strv_addf(words, "--post-renderer=%s", k->kubectl);
+	mill_strv_add(words, "--post-renderer-args=kustomize");
+	mill_strv_add(words, "--post-renderer-args=--load-restrictor=LoadRestrictionsNone");
+	mill_strv_addf(words, "--post-renderer-args=%s", dir);
+	return 0;
+}
+
+/* Values by file: the places of secrets that a chart takes no other way are in a second one, which goes with this call. */
+static int upgrade(struct mill_kube *k, struct mill_chart_release *rel, const char *package, struct mill_progress *p,
+		   struct mill_strbuf *said, struct mill_error *err)
+{
+	const char *component = rel->component->name;
+	_cleanup_free_ char *key = mill_xasprintf("%s.%s", component, rel->name), *path = NULL, *secret = NULL;
+	_cleanup_free_ char *what = mill_xasprintf("helm upgrade --install %s", rel->name);
+	struct mill_kube_call c = {.what = what, .timeout_ms = HELM_MS, .cancel_fd = mill_progress_cancel_fd(p)};
+	_cleanup_strv_ struct mill_strv words = {0};
+	int r = mill_kube_write_values(k, key, rel->values, &path, err);
+
+	if (r < 0)
+		return r;
+	secret = mill_xasprintf("%s.secret", path);
+	r = mill_chart_secret_values_write(rel, mill_chart_resolve_in, k->p->dir, secret, err);
+	mill_strv_add(&words, "upgrade");
+	mill_strv_add(&words, "--install");
+	mill_strv_add(&words, rel->name);
+	mill_strv_add(&words, package);
+	mill_strv_addf(&words, "--values=%s", path);
+	if (rel->secret_values_path)
+		mill_strv_addf(&words, "--values=%s", rel->secret_values_path);
+	mill_strv_add(&words, "--reset-values");
+	mill_strv_addf(&words, "--history-max=%d", MILL_KUBE_HISTORY_MAX);
+	mill_strv_addf(&words, "--timeout=%ds", HELM_MS / 1000 - 60);
+	mill_strv_addf(&words, "--labels=" MILL_KUBE_LABEL "=%s,data-mill.io/component=%s", k->namespace, component);
+	mill_strv_add(&words, "--output=json");
+	r = r < 0 ? r : mill_kube_chart_words(k, component, &words, err);
+	mill_progress_report(p, -1, "helm upgrade --install %s", rel->name);
+	r = r < 0 ? r : mill_kube_helm_v(k, &c, &words, said, err);
+	(void)unlink(secret);
+	return r;
+}
+
+static int deploy_one(struct mill_kube *k, const json_t *chart, const char *component, struct mill_chart_run *run,
+		      struct mill_strbuf *manifests, struct mill_progress *p, struct mill_error *err)
+{
+	_cleanup_json_ json_t *labels = mill_kube_chart_labels(k, component);
+	const struct mill_chart_where where = {.platform = k->namespace, .labels = labels};
+	_cleanup_chart_recorded_ struct mill_chart_recorded one;
+	_cleanup_strbuf_ struct mill_strbuf said = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX);
+	_cleanup_free_ char *package = NULL;
+	int previous = 0, r;
+
+	mill_chart_recorded_open(chart, component, &one);
+	r = apply_secrets(k, &one.release, &where, err);
+	if (r == 0 && one.chart.name) {
+		r = mill_kube_chart_package(k, &one.release, p, &package, err);
+		r = r < 0 ? r : mill_kube_settle(k, one.release.name, true, &previous, p, err);
+		json_object_set_new(run->previous, one.release.name, json_integer(previous));
+		r = r < 0 ? r : upgrade(k, &one.release, package, p, &said, err);
+		r = r < 0 ? r : mill_kube_add_manifest(&said, manifests, err);
+	}
+	return r < 0 ? r : apply_objects(k, &one.release, &where, err);
+}
+
+static bool is_among(const json_t *charts, const char *release)
+{
+	const json_t *chart;
+	size_t i;
+
+	json_array_foreach((json_t *)charts, i, chart)
+		if (mill_streq(mill_json_get_string(chart, "release", ""), release))
+			return true;
+	return false;
+}
+
+static json_t *without(const json_t *charts, const json_t *wanted)
+{
+	json_t *gone = json_array();
+	json_t *chart;
+	size_t i;
+
+	json_array_foreach((json_t *)charts, i, chart)
+		if (!is_among(wanted, mill_json_get_string(chart, "release", "")))
+			json_array_append(gone, chart);
+	return gone;
+}
+
+int mill_kube_chart_deploy(struct mill_kube *k, const char *component, const json_t *charts, struct mill_chart_run *run,
+			   struct mill_progress *p, struct mill_error *err)
+{
+	_cleanup_free_ char *path = mill_native_component_path(k->n, component, "release.yaml");
+	_cleanup_strbuf_ struct mill_strbuf manifests = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX);
+	_cleanup_json_ json_t *before = mill_kube_charts_deployed(k, component), *gone = without(before, charts);
+	const json_t *chart;
+	size_t i;
+	int r = mill_kube_chart_uninstall(k, component, gone, err);
+
+	run->before = before ? json_incref(before) : NULL;
+	run->previous = json_object();
+	if (r == 0 && (!before || !json_equal(before, (json_t *)charts)))
+		r = save_deployed(k, component, charts, err);
+	json_array_foreach((json_t *)charts, i, chart)
+		if (r == 0)
+			r = deploy_one(k, chart, component, run, &manifests, p, err);
+	r = r < 0 ? r : mill_kube_chart_wake(k, component, err);
+	return r < 0 ? r : mill_write_file(path, manifests.data ? manifests.data : "", manifests.len, 0600, 0, err);
+}
+
+/* Each release as it was, the last one first. */
+int mill_kube_chart_rollback(struct mill_kube *k, const char *component, struct mill_chart_run *run, struct mill_error *err)
+{
+	_cleanup_json_ json_t *labels = mill_kube_chart_labels(k, component);
+	const struct mill_chart_where where = {.platform = k->namespace, .labels = labels};
+	int first = 1, r = 0;
+
+	for (size_t i = json_array_size(run->before); i-- > 0 && r == 0;) {
+		_cleanup_chart_recorded_ struct mill_chart_recorded one;
+		_cleanup_strv_ struct mill_strv words = {0};
+		struct mill_kube_call c = {.what = "helm rollback", .timeout_ms = HELM_MS, .cancel_fd = -1};
+		int to;
+
+		mill_chart_recorded_open(json_array_get(run->before, i), component, &one);
+		to = (int)mill_json_get_int(run->previous, one.release.name, 0);
+		mill_strv_add(&words, "rollback");
+		mill_strv_add(&words, one.release.name);
+		mill_strv_addf(&words, "%d", to);
+		first = to > 0 ? to : 1;
+		if (to > 0)
+			r = mill_kube_helm_v(k, &c, &words, NULL, err);
+		r = r < 0 ? r : apply_objects(k, &one.release, &where, err);
+	}
+	if (r < 0 || !json_array_size(run->before))
+		return r;
+	r = save_deployed(k, component, run->before, err);
+	return r < 0 ? r : first;
+}
+
+void mill_chart_run_release(struct mill_chart_run *run)
+{
+	json_decref(run->before);
+	json_decref(run->previous);
+	*run = (struct mill_chart_run){0};
+}
+
+/* ---- removal ---- */
+
+/* Claims that an operator made carry its labels: with ours they are listed, kept and removed as all are. */
+int mill_kube_chart_own_claims(struct mill_kube *k, const char *component, const json_t *charts, struct mill_error *err)
+{
+	_cleanup_json_ json_t *labels = mill_kube_chart_labels(k, component);
+	const json_t *chart;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach((json_t *)charts, i, chart) {
+		const char *selector = mill_json_get_string(chart, "selector", NULL), *key;
+		struct mill_kube_call c = {.what = "label an operator's volume claims", .cancel_fd = -1};
+		_cleanup_strv_ struct mill_strv words = {0};
+		json_t *value;
+
+		if (!selector || r < 0)
+			continue;
+		mill_strv_add(&words, "label");
+		mill_strv_add(&words, "persistentvolumeclaims");
+		mill_strv_addf(&words, "--selector=%s", selector);
+		mill_strv_add(&words, "--overwrite");
+		json_object_foreach(labels, key, value)
+			mill_strv_addf(&words, "%s=%s", key, json_string_value(value));
+		r = mill_kube_kubectl_v(k, &c, &words, NULL, NULL, err);
+	}
+	return r;
+}
+
+/* An operator's kinds may be gone with it: nothing of them is left then. */
+static int delete_objects(struct mill_kube *k, const struct mill_chart_release *rel, struct mill_error *err)
+{
+	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX), said = MILL_STRBUF_INIT;
+	struct mill_kube_call c = {.what = "delete the objects beside the chart", .cancel_fd = -1, .timeout_ms = 180000, .raw = true};
+	int r = mill_chart_objects_text(rel, &(struct mill_chart_where){0}, &text, err);
+
+	if (r < 0 || !text.len)
+		return r;
+	c.input = text.data;
+	r = mill_kube_kubectl(k, &c, NULL, &said, err, "delete", "--ignore-not-found", "--filename=-", NULL);
+	if (r < 0 || c.status == 0 || strstr(said.data ? said.data : "", "no matches for kind"))
+		return r;
+	return mill_kube_explain(k, c.what, said.data, err);
+}
+
+int mill_kube_chart_uninstall(struct mill_kube *k, const char *component, const json_t *charts, struct mill_error *err)
+{
+	int r = mill_kube_chart_own_claims(k, component, charts, err);
+
+	for (size_t i = json_array_size(charts); i-- > 0 && r == 0;) {
+		_cleanup_chart_recorded_ struct mill_chart_recorded one;
+		struct mill_kube_call c = {.what = "helm uninstall", .cancel_fd = -1, .timeout_ms = 300000};
+		_cleanup_strv_ struct mill_strv words = {0};
+
+		mill_chart_recorded_open(json_array_get(charts, i), component, &one);
+		r = delete_objects(k, &one.release, err);
+		mill_strv_add(&words, "uninstall");
+		mill_strv_add(&words, one.release.name);
+		mill_strv_add(&words, "--ignore-not-found");
+		mill_strv_add(&words, "--wait");
+		if (r == 0 && one.chart.name)
+			r = mill_kube_helm_v(k, &c, &words, NULL, err);
+	}
+	return r < 0 ? mill_error_wrap(err, "%s", component) : 0;
+}
+
+int mill_kube_chart_remove(struct mill_kube *k, const char *component, struct mill_error *err)
+{
+	_cleanup_json_ json_t *charts = mill_kube_charts_deployed(k, component);
+	_cleanup_free_ char *path = deployed_path(k, component), *kept = mill_native_component_path(k->n, component, "release.yaml");
+	int r = mill_kube_chart_uninstall(k, component, charts, err);
+
+	if (r == 0 && charts) {
+		(void)unlink(path);
+		(void)unlink(kept);
+	}
+	return r;
+}

@@ -220,7 +220,7 @@ def test_an_upgrade_that_fails_is_put_back(charts):
     t.up()
     web = uids(t, "web")
     t.flavour("box", box={"before": "echo the flux is gone; exit 3;"})
-    failed = t.up(check=False)
+    failed = t.up(check=False, env={"DATA_MILL_KUBE_WAIT": "30s"})
     assert failed.code == 1 and "box was rolled back to revision 1" in failed.err and "the flux is gone" in failed.err, failed
     conftest.wait_for(lambda: uids(t, "web") == web, 60, "the pod that was fine alone")
     plan = t("plan", "-h", "-f", "default", "--json", "-q").json

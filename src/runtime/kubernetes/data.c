@@ -9,7 +9,7 @@
 #define DIGEST       "data-mill.io/digest"
 #define ROLE         "data"
 #define MOUNTS       "data-mill.io/mounts"
-#define HOLD_SECONDS 86400
+#define HOLD_SECONDS 21600 /* of filling; a pod that a killed data-mill left ends then */
 
 /* ---- the claim ---- */
 

@@ -19,10 +19,13 @@ void mill_kube_prefix(const struct mill_kube *k, struct mill_strv *argv)
 
 /* ---- causes ---- */
 
-static void last_line(const char *said, struct mill_strbuf *out)
+/* The line that holds mark, or (NULL) the last one. */
+static void pick_line(const char *said, const char *mark, struct mill_strbuf *out)
 {
-	const char *end = said + strlen(said), *at;
+	const char *found = mark ? strstr(said, mark) : NULL, *end = said + strlen(said), *at;
 
+	if (found)
+		end = found + strcspn(found, "\n");
 	while (end > said && (end[-1] == '\n' || end[-1] == ' '))
 		end--;
 	for (at = end; at > said && at[-1] != '\n'; at--)
@@ -65,14 +68,14 @@ int mill_kube_explain(const struct mill_kube *k, const char *what, const char *s
 {
 	_cleanup_strbuf_ struct mill_strbuf line = MILL_STRBUF_INIT;
 
-	last_line(said, &line);
 	for (size_t i = 0; i < MILL_ARRAY_LEN(causes); i++)
 		if (strstr(said, causes[i].mark)) {
-			int r = mill_fail(err, causes[i].code, "%s (namespace %s): %s", what, k->namespace, line.data);
-
+			pick_line(said, causes[i].mark, &line);
+			mill_fail(err, causes[i].code, "%s (namespace %s): %s", what, k->namespace, line.data);
 			mill_error_hint(err, "%s", causes[i].hint);
-			return r;
+			return -causes[i].code;
 		}
+	pick_line(said, NULL, &line);
 	mill_fail(err, EIO, "%s (namespace %s): %s", what, k->namespace, line.len ? line.data : "it failed and said nothing");
 	if (strchr(said, '\n'))
 		mill_error_detail(err, said);

@@ -121,6 +121,10 @@ static const struct {
 	{"Error: pods \"a-0\" is forbidden: exceeded quota: small, requested: pods=1", ENOSPC, "ResourceQuota"},
 	{"Error: UPGRADE FAILED: failed calling webhook \"x.example\": no endpoints", EAGAIN, "operator"},
 	{"Error from server (Forbidden): unable to create new content in namespace x because it is being terminated", EBUSY, "wait until it is gone"},
+	{"The PersistentVolumeClaim \"d\" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests\n  ... // 2 fields\n  \"Resources\": {\n",
+	 EINVAL, "delete the claim"},
+	{"The PersistentVolumeClaim \"d\" is invalid: spec.resources.requests.storage: Forbidden: field can not be less than previous value", EINVAL, "never shrinks"},
+	{"Error from server (Forbidden): persistentvolumeclaims \"d\" is forbidden: only dynamically provisioned pvc can be resized", EINVAL, "lets no volume grow"},
 	{"something that nobody knows", EIO, NULL},
 	{"", EIO, NULL},
 };
@@ -139,6 +143,16 @@ static void test_causes(void **state)
 		else
 			assert_null(err.hint);
 	}
+}
+
+/* Of many lines the one that says why. */
+static void test_the_line_of_the_cause(void **state)
+{
+	struct mill_kube k = {.namespace = (char *)"lake"};
+	_cleanup_error_ struct mill_error err = {0};
+
+	mill_kube_explain(&k, "try", "Warning: old\nthe claim: spec is immutable after creation except\n  \"Resources\": {\n", &err);
+	assert_string_equal(err.message, "try (namespace lake): the claim: spec is immutable after creation except");
 }
 
 static void test_decode(void **state)
@@ -174,6 +188,7 @@ int main(void)
 		cmocka_unit_test(test_absent),
 		cmocka_unit_test(test_another_services_pod_does_not_count),
 		cmocka_unit_test(test_causes),
+		cmocka_unit_test(test_the_line_of_the_cause),
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_a_secret_is_encoded),
 	};

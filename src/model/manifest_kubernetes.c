@@ -30,9 +30,11 @@ void mill_manifest_read_kubernetes(struct mill_reader *r, const struct mill_node
 	MILL_MAP_EACH (pair, services) {
 		struct mill_service *s = mill_component_service(c, pair->key);
 
-		if (s)
+		if (s) {
 			s->rules = mill_read_list(pair->value, "rules");
-		else
-			mill_diag_error(r->diags, pair->key_mark, "kubernetes.services: there is no service '%s'", pair->key);
+			s->data_folder = mill_read_bool(pair->value, "data_folder", false);
+			continue;
+		}
+		mill_diag_error(r->diags, pair->key_mark, "kubernetes.services: there is no service '%s'", pair->key);
 	}
 }

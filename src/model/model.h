@@ -123,6 +123,7 @@ struct mill_service {
 	struct mill_template *writes; size_t n_writes;
 	bool landlock;
 	struct mill_template cwd; /* n == 0: dir.data */
+	bool data_folder; /* it runs people's code, which finds the data folder by MILL_DATA_FOLDER */
 	const struct mill_node *rules; /* kubernetes: what its pods may do at the API server; NULL: nothing */
 	struct mill_when when;
 	struct mill_mark mark;

@@ -51,6 +51,7 @@ static const struct mill_schema tested = {.type = MILL_T_OBJECT, .keys = tested_
 static const struct mill_schema rule_list = {.type = MILL_T_LIST, .item = &any, .max = 16};
 static const struct mill_schema_key service_keys[] = {
 	{"rules", &rule_list, 0, "what its pods may do at the API server, as a Role's rules"},
+	{"data_folder", &mill_s_bool, 0, "it runs people's code: its pods mount the data folder, read-only, and MILL_DATA_FOLDER says where it is"},
 	{0}};
 static const struct mill_schema service = {.type = MILL_T_OBJECT, .keys = service_keys};
 static const struct mill_schema service_map = {.type = MILL_T_MAP, .key = &mill_s_name, .item = &service, .max = 32};

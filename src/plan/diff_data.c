@@ -5,6 +5,7 @@
 #include "base/parse.h"
 #include "plan/resolve.h"
 #include "spec/fingerprint.h"
+#include "spec/place.h"
 
 static void lake(struct mill_build *b, const char *digest)
 {
@@ -67,16 +68,11 @@ static void volume(struct mill_build *b, const char *digest)
 	const struct mill_project *project = &b->m->project;
 	const struct mill_planned *c = image_holder(b);
 	_cleanup_json_ json_t *there = NULL;
-	_cleanup_free_ char *claim = mill_xasprintf("%s-data", b->p->name), *name = mill_xasprintf("volume %s", claim);
+	_cleanup_free_ char *claim = mill_place_data_claim(b->p->name), *name = mill_xasprintf("volume %s", claim);
 	const char *filled;
-	json_t *wanted;
 
-	if (!b->host->data_volume || !project->data.mount || !c)
+	if (!b->plan->data_volume || !c)
 		return;
-	wanted = json_pack("{s:I, s:s}", "bytes", (json_int_t)project->data.bytes, "access", project->data.access);
-	if (project->data.storage_class)
-		json_object_set_new(wanted, "storage_class", json_string(project->data.storage_class));
-	b->plan->data_volume = wanted;
 	there = b->host->data_volume(b->host->arg);
 	filled = mill_json_get_string(there, "digest", NULL);
 	if (mill_streq(filled, digest) && !is_another_size(b, there))
@@ -88,11 +84,26 @@ static void volume(struct mill_build *b, const char *digest)
 			  "files changed since it was filled");
 }
 
+/* Also when nothing is to be filled: pods may mount it. */
+static json_t *wanted_volume(const struct mill_build *b)
+{
+	const struct mill_project *project = &b->m->project;
+	json_t *o;
+
+	if (!b->host->data_volume || !project->data_folder || !project->data.mount)
+		return NULL;
+	o = json_pack("{s:I, s:s}", "bytes", (json_int_t)project->data.bytes, "access", project->data.access);
+	if (project->data.storage_class)
+		json_object_set_new(o, "storage_class", json_string(project->data.storage_class));
+	return o;
+}
+
 void mill_diff_data(struct mill_build *b)
 {
 	const char *folder = b->m->project.data_folder;
 	char digest[MILL_SHA256_HEX];
 
+	b->plan->data_volume = wanted_volume(b);
 	if (!folder || b->o->no_data || b->o->start_only || !b->host->folder_digest ||
 	    b->host->folder_digest(b->host, folder, digest, NULL) < 0)
 		return;

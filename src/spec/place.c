@@ -30,6 +30,20 @@ char *mill_place_service_name(const struct mill_component *c, const char *servic
 	return mill_xasprintf("%s-%s", release, service);
 }
 
+char *mill_place_data_claim(const char *platform)
+{
+	return mill_xasprintf("%s-data", platform);
+}
+
+const char *mill_place_data_folder(const struct mill_render *r, const struct mill_service *s)
+{
+	const struct mill_project *project = &r->model->project;
+
+	if (!s->data_folder || !project->data_folder || (r->host->pods && !project->data.mount))
+		return NULL;
+	return r->host->pods ? MILL_POD_DATA : project->data_folder;
+}
+
 const char *mill_place_bind(const struct mill_render *r)
 {
 	return r->host->pods ? "0.0.0.0" : LOOPBACK;

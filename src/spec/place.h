@@ -21,6 +21,12 @@
 #define MILL_POD_STORE      "/opt/data-mill/store"        /* store entries */
 #define MILL_POD_COMPONENTS "/opt/data-mill/components"   /* a component's own files, below its name */
 
+#define MILL_POD_DATA       "/data"                       /* the volume of the data folder, read-only */
+
+/* The claim of that volume, and where the service's people's code finds the data folder: NULL when it does not. */
+char *mill_place_data_claim(const char *platform);
+const char *mill_place_data_folder(const struct mill_render *r, const struct mill_service *s);
+
 const char *mill_place_bind(const struct mill_render *r);
 /* service NULL: the main one of the component. */
 const char *mill_place_host(const struct mill_render *r, const struct mill_component *c, const char *service);

@@ -136,6 +136,12 @@ json_t *mill_render_pod(struct mill_render *r, struct mill_rendered *rc, const s
 	json_object_set_new(o, "wait", siblings(r, c, s));
 	json_object_set_new(o, "tasks", tasks(r, rc, s));
 	json_object_set_new(o, "scrape", scrape(r, rc, s));
+	if (mill_place_data_folder(r, s)) {
+		_cleanup_free_ char *claim = mill_place_data_claim(r->platform->name);
+
+		json_object_set_new(o, "data_folder", json_pack("{s:s, s:b}", "claim", claim, "shared",
+								mill_streq(r->model->project.data.access, "ReadWriteMany")));
+	}
 	if (s->rules)
 		json_object_set_new(o, "rules", mill_node_to_json(s->rules));
 	return o;

@@ -294,6 +294,8 @@ json_t *mill_render_service(struct mill_render *r, struct mill_rendered *c, cons
 	json_object_set_new(spec, "command", command(&s, svc->command, svc->n_command, svc->command_when));
 	json_object_set_new(spec, "sources", sources_of(&s, svc->command, svc->n_command));
 	json_object_set_new(spec, "environment", environment(&s, svc->environment, svc->n_environment));
+	if (mill_place_data_folder(r, svc))
+		json_object_set_new(json_object_get(spec, "environment"), "MILL_DATA_FOLDER", json_string(mill_place_data_folder(r, svc)));
 	json_object_set_new(spec, "cwd", svc->cwd.n ? mill_scope_text(&s, &svc->cwd, "a path") :
 						      json_sprintf("%s/data", s.folder));
 	set_user(spec, r->platform->layout, r->host->pods);

@@ -196,7 +196,7 @@ def test_the_data_folder_is_a_volume(kube):
     folder = t.project / "components" / "a"
     folder.mkdir()
     (folder / "smoke.py").write_text(SEES)
-    t.component("a", smoke="smoke.py")
+    t.component("a", smoke="smoke.py", kubernetes={"services": {"server": {"data_folder": True}}})
     t.flavour("a, minio", project={"data_folder": str(data)})
     assert "PersistentVolumeClaim" in t("render", "-h", "-f", "default").out
     assert not claim(t)
@@ -207,6 +207,7 @@ def test_the_data_folder_is_a_volume(kube):
     seen, written = seen_by_a_hook(t)
     assert seen == expected and written == "Read-only file system"
     assert seen_by_a_session(t) == expected
+    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/a", "--", "/usr/bin/cat", "/data/word") == "one"
 
     # what changed, what is new, what is gone; the lake keeps what is gone
     (data / "word").write_text("two")
@@ -233,6 +234,7 @@ def test_the_data_folder_is_a_volume(kube):
 
     # no pod of ours is left over, and the volume stays as long as its data may not go
     assert not [p for p in t.cluster.kubectl("-n", t.namespace, "get", "pods", "-o", "name").split() if "/data-" in p]
+    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/a", "--", "/usr/bin/cat", "/data/word") == "six"
     t.here("down")
     assert claim(t)
     asked = t.here("destroy", "--delete-data", check=False)

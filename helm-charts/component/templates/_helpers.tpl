@@ -42,6 +42,9 @@ volumeMounts:
   - {name: scratch, mountPath: /tmp, subPath: tmp}
   - {name: scratch, mountPath: /var/tmp, subPath: var-tmp}
   - {name: config, mountPath: /data-mill/in/config, readOnly: true}
+{{- if .item.dataFolder }}
+  - {name: data-folder, mountPath: /data, readOnly: true}
+{{- end }}
 {{- if .item.secret }}
   - {name: secret, mountPath: /data-mill/in/secret, readOnly: true}
 {{- end }}

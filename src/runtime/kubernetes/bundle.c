@@ -297,6 +297,8 @@ static json_t *describe(struct bundle *b, const char *secret, json_t *environmen
 	json_object_set_new(o, "graceSeconds", json_integer(seconds(json_object_get(b->spec, "stop"), "grace_ms", 20, 1) + 5));
 	if (json_is_object(json_object_get(b->pod, "scrape")))
 		json_object_set(o, "scrape", json_object_get(b->pod, "scrape"));
+	if (json_object_get(b->pod, "data_folder"))
+		json_object_set(o, "dataFolder", json_object_get(b->pod, "data_folder"));
 	if (json_object_get(b->pod, "rules"))
 		json_object_set(o, "rules", json_object_get(b->pod, "rules"));
 	json_object_set_new(o, "entry", json_null()); /* its place: probes had a say in it */

@@ -5,22 +5,18 @@
 
 #include "base/json.h"
 #include "base/parse.h"
+#include "spec/place.h"
 
 #define DIGEST       "data-mill.io/digest"
 #define ROLE         "data"
 #define MOUNTS       "data-mill.io/mounts"
-#define HOLD_SECONDS 21600 /* of filling; a pod that a killed data-mill left ends then */
+#define HOLD_SECONDS 7200 /* of filling; a pod that a killed data-mill left ends then */
 
 /* ---- the claim ---- */
 
-static char *name_of(const struct mill_kube *k)
-{
-	return mill_xasprintf("%s-data", k->namespace);
-}
-
 json_t *mill_kube_data_object(const struct mill_kube *k, const json_t *wanted)
 {
-	_cleanup_free_ char *name = name_of(k);
+	_cleanup_free_ char *name = mill_place_data_claim(k->namespace);
 	json_t *meta = mill_kube_meta(k, name, NULL, NULL), *spec;
 
 	json_object_set_new(json_object_get(meta, "labels"), "data-mill.io/role", json_string(ROLE));
@@ -89,7 +85,7 @@ json_t *mill_kube_data_state(void *arg)
 /* digest NULL: nobody knows what is in it. */
 static int mark(struct mill_kube *k, const char *digest, struct mill_error *err)
 {
-	_cleanup_free_ char *name = name_of(k), *note = digest ? mill_xasprintf(DIGEST "=%s", digest) : mill_xstrdup(DIGEST "-");
+	_cleanup_free_ char *name = mill_place_data_claim(k->namespace), *note = digest ? mill_xasprintf(DIGEST "=%s", digest) : mill_xstrdup(DIGEST "-");
 
 	mill_kube_stale(k);
 	return mill_kube_kubectl(k, MILL_KUBE_CALL("note what is in the data volume"), NULL, NULL, err, "annotate", "--overwrite",
@@ -131,8 +127,8 @@ static void mount(const struct mill_kube *k, json_t *pod, const json_t *claim, b
 	json_array_append_new(list_in(spec, "volumes"),
 			      json_pack("{s:s, s:{s:s}}", "name", ROLE, "persistentVolumeClaim", "claimName", name));
 	json_array_append_new(list_in(container, "volumeMounts"), json_pack("{s:s, s:s, s:b}", "name", ROLE, "mountPath",
-									    MILL_KUBE_DATA_FOLDER, "readOnly", !to_write));
-	json_array_append_new(list_in(container, "env"), json_pack("{s:s, s:s}", "name", "MILL_DATA_FOLDER", "value", MILL_KUBE_DATA_FOLDER));
+									    MILL_POD_DATA, "readOnly", !to_write));
+	json_array_append_new(list_in(container, "env"), json_pack("{s:s, s:s}", "name", "MILL_DATA_FOLDER", "value", MILL_POD_DATA));
 	json_object_set_new(json_object_get(spec, "securityContext"), "fsGroupChangePolicy", json_string("OnRootMismatch"));
 	if (is_shared(claim))
 		return;

@@ -1,6 +1,6 @@
 /*
- * The data folder as a volume of the cluster (one a platform, <platform>-data): notebooks, the pods of hooks and people's sessions mount it
- * read-only at MILL_KUBE_DATA_FOLDER, and code finds it by MILL_DATA_FOLDER. It is a mirror: who fills it makes it exactly what the folder is.
+ * The data folder as a volume of the cluster (one a platform, <platform>-data): notebooks, services that run people's code, the pods of hooks and
+ * sessions mount it read-only at MILL_POD_DATA (spec/place.h), and code finds it by MILL_DATA_FOLDER. It is a mirror: who fills it makes it exactly what the folder is.
  *
  * The claim says what is in it: its annotation data-mill.io/digest is the digest of the folder's content (plan/host.h) that it was filled
  * with, taken away before the first change and put back after the last, so that half a filling never counts.
@@ -13,8 +13,6 @@
 #define MILL_KUBE_DATA_H
 
 #include "runtime/kubernetes/internal.h"
-
-#define MILL_KUBE_DATA_FOLDER "/data"
 
 /* The object, from plan->data_volume. */
 json_t *mill_kube_data_object(const struct mill_kube *k, const json_t *wanted);

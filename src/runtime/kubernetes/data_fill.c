@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "base/parse.h"
 #include "base/proc.h"
+#include "spec/place.h"
 
 #define SAID_MAX     ((size_t)256 << 20) /* what is there: some millions of files */
 #define LOG_MAX      ((size_t)64 << 10)
@@ -142,7 +143,7 @@ static void close_all(const int fds[3])
 static int open_stream(struct stream *s, const char *pod, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv words = {0};
-	const char *const tail[] = {"exec", "--stdin", pod, "--", MILL_IMAGE_ENTRY, "mirror", MILL_KUBE_DATA_FOLDER};
+	const char *const tail[] = {"exec", "--stdin", pod, "--", MILL_IMAGE_ENTRY, "mirror", MILL_POD_DATA};
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, log[2] = {-1, -1}, r;
 
 	mill_kube_prefix(s->k, &words);

@@ -115,9 +115,10 @@ static void test_the_local_port_is_kept(void **state)
 
 static void test_the_end_ends_kubectl(void **state)
 {
-	_cleanup_free_ char *address = forward();
-	pid_t pid = kubectls_pid();
+	pid_t pid;
 
+	free(forward());
+	pid = kubectls_pid();
 	mill_kube_end_forwards(&k);
 	assert_true(ends(pid));
 }

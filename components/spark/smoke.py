@@ -13,12 +13,42 @@ import mill_hook
 
 ask = mill_hook.ask()
 spark, services, requires = ask["provides"]["spark"], ask["services"], ask["requires"]
-os.environ.update(
-    JAVA_HOME=sys.argv[1],
-    SPARK_CONF_DIR=spark["conf"],
-    SPARK_LOCAL_IP=services["master"]["host"],
-    PYSPARK_PYTHON=sys.executable,
-)
+
+
+def driver_in_a_pod():
+    """The master's files are in its own pod: what a driver of this pod needs of them, and where executors find it."""
+    s3, folder = requires["s3"], os.getcwd() + "/conf"
+    mine = {
+        "master": spark["master"],
+        "authenticate": "true",
+        "authenticate.secret": ask["secrets"]["secret"],
+        "driver.bindAddress": "0.0.0.0",
+        "driver.host": socket.gethostbyname(socket.gethostname()),
+        "driver.memory": "512m",
+        "driver.extraClassPath": ask["store"] + "/jars/*",
+        "executor.extraClassPath": ask["store"] + "/jars/*",
+        "executor.memory": f"{ask['settings']['executor_memory']}b",
+        "executor.cores": ask["settings"]["executor_cores"],
+        "cores.max": ask["settings"]["executor_cores"],
+        "sql.shuffle.partitions": ask["settings"]["shuffle_partitions"],
+        "hadoop.fs.s3a.endpoint": s3["endpoint"],
+        "hadoop.fs.s3a.endpoint.region": s3["region"],
+        "hadoop.fs.s3a.access.key": s3["access_key"],
+        "hadoop.fs.s3a.secret.key": s3["secret_key"],
+        "hadoop.fs.s3a.path.style.access": "true",
+        "hadoop.fs.s3a.connection.ssl.enabled": "false",
+        "hadoop.fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+    }
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with open(os.open(folder + "/spark-defaults.conf", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.writelines(f"spark.{name} {value}\n" for name, value in mine.items())
+    return folder, mine["driver.host"]
+
+
+conf, address = spark["conf"], services["master"]["host"]
+if not os.path.exists(conf + "/spark-defaults.conf"):
+    conf, address = driver_in_a_pod()
+os.environ.update(JAVA_HOME=sys.argv[1], SPARK_CONF_DIR=conf, SPARK_LOCAL_IP=address, PYSPARK_PYTHON=sys.executable)
 from pyspark.sql import SparkSession, functions  # noqa: E402
 from pyspark.sql.connect.session import SparkSession as Remote  # noqa: E402
 

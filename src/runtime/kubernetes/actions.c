@@ -198,6 +198,9 @@ static int reload(struct mill_kube *k, const struct mill_action *a, struct mill_
 	/* The next pod finds them in its ConfigMap and Secret. */
 	int r = mill_kube_deploy(k, a->component, p, err);
 
+	/* A file that holds a secret for the first time makes a volume, and that another pod. */
+	if (r == 0)
+		r = mill_kube_wait_ready(k, spec, p, err);
 	json_array_foreach(json_object_get(spec, "files"), i, file) {
 		char *content = NULL;
 

@@ -15,11 +15,12 @@
  *	if (mill_chart_render(r, rendered, &component->charts[i], NULL, &rel, err) < 0) ...   also: diags of the model
  *	mill_chart_secrets_text(&rel, &where, resolve, arg, &text, err);    -> kubectl's standard input, wiped after
  *	if (mill_chart_package_find(folder, rel.chart, &package, err) == -ENOENT) {
- *		mill_chart_argv_pull(&helm, rel.chart, folder, &argv);         -> run it, then find again
+ *		mill_chart_package_begin(folder, &new, err);
+ *		mill_chart_argv_pull(&helm, rel.chart, new, &argv);            -> run it
+ *		mill_chart_package_end(new, folder, rel.chart, err);           -> find again
  *	}
- *	mill_chart_values_write(&rel, path, err);                           0600
- *	mill_chart_secret_values_write(&rel, resolve, arg, path2, err);     0600, only where a chart leaves no other way
- *	mill_chart_argv_upgrade(&helm, &rel, package, path, &argv);         -> run it
+ *	mill_chart_hand_over(&rel, resolve, arg, &values, err);             in memory; what only a chart's values can say, too
+ *	mill_chart_argv_upgrade(&helm, &rel, package, values.path, &argv);  -> run it with keep_fds
  *	mill_chart_objects_text(&rel, &where, &text, err);                  -> kubectl's standard input
  *	mill_chart_release_free(&rel);
  *
@@ -110,6 +111,7 @@ struct mill_chart_where {
 	const char *platform;
 	const char *managed_by;
 	const json_t *labels;   /* more of them; NULL: none */
+	const char *layer; /* data-mill.io/layer; NULL: of no layer */
 };
 
 /* Text of a value that may name secrets, appended.  Used where a Secret's text is made, nowhere else. */
@@ -119,6 +121,8 @@ typedef int mill_chart_resolve_fn(void *arg, const json_t *value, struct mill_st
 int mill_chart_secrets_text(const struct mill_chart_release *rel, const struct mill_chart_where *w,
 			    mill_chart_resolve_fn *resolve, void *arg, struct mill_strbuf *out, struct mill_error *err);
 void mill_chart_text_wipe(struct mill_strbuf *text);
+/* The objects with labels, a new list. */
+json_t *mill_chart_objects(const struct mill_chart_release *rel, const struct mill_chart_where *w);
 /* One JSON List of objects; empty text when there are none. */
 int mill_chart_objects_text(const struct mill_chart_release *rel, const struct mill_chart_where *w, struct mill_strbuf *out,
 			    struct mill_error *err);
@@ -131,6 +135,19 @@ void mill_chart_values_text(const struct mill_chart_release *rel, struct mill_st
 int mill_chart_secret_values_write(struct mill_chart_release *rel, mill_chart_resolve_fn *resolve, void *arg, const char *path,
 				   struct mill_error *err);
 int mill_chart_values_write(const struct mill_chart_release *rel, const char *path, struct mill_error *err);
+/*
+ * Or both in memory, for helm alone: fds that it inherits (keep_fds) and opens as /dev/fd/N, as often as it likes.  Nothing
+ * of them is left when both processes have ended, in whatever way.  rel->secret_values_path is set, too.
+ */
+struct mill_chart_handed {
+	int fds[2]; /* owned, CLOEXEC */
+	size_t n_fds;
+	char *path; /* of the values */
+};
+#define MILL_CHART_HANDED_INIT {.fds = {-1, -1}}
+int mill_chart_hand_over(struct mill_chart_release *rel, mill_chart_resolve_fn *resolve, void *arg, struct mill_chart_handed *ret,
+			 struct mill_error *err);
+void mill_chart_handed_release(struct mill_chart_handed *h);
 
 /* ---- places in values (paths.c) ---- */
 /* Sets a.b[0].c, making what is missing; a dot in a key is "\.".  Takes `value`.  -EINVAL: the place is of another kind. */
@@ -144,6 +161,13 @@ void mill_chart_merge(json_t *into, const json_t *over);
  * another one than the manifest says.
  */
 int mill_chart_package_find(const char *folder, const struct mill_chart *chart, char **ret, struct mill_error *err);
+/* A new folder inside, to pull into; owned. */
+int mill_chart_package_begin(const char *folder, char **ret, struct mill_error *err);
+/* What was pulled there becomes NAME-VERSION.tgz in `folder`, whole or not at all; the folder of before goes, also on failure. */
+int mill_chart_package_end(const char *pulled, const char *folder, const struct mill_chart *chart, struct mill_error *err);
+/* ---- digests in manifests (lock.c) ---- */
+/* Writes the digest (hex) of the component's chart `index` into its component.yaml; where several change, the last one first. */
+int mill_chart_lock(const struct mill_component *c, size_t index, const char *digest, struct mill_error *err);
 
 /* ---- words for helm and kubectl (helm.c) ---- */
 struct mill_chart_helm {
@@ -164,6 +188,8 @@ void mill_chart_argv_template(const struct mill_chart_helm *h, const struct mill
 void mill_chart_argv_upgrade(const struct mill_chart_helm *h, const struct mill_chart_release *rel, const char *package,
 			     const char *values, struct mill_strv *argv);
 void mill_chart_argv_uninstall(const struct mill_chart_helm *h, const struct mill_chart_release *rel, struct mill_strv *argv);
+/* What the release's hooks make: helm prints it, and never removes what a hook left. */
+void mill_chart_argv_hooks(const struct mill_chart_helm *h, const struct mill_chart_release *rel, struct mill_strv *argv);
 /* kubectl kustomize ROOT: prints what to apply. */
 void mill_chart_argv_kustomize(const struct mill_chart_helm *h, const char *root, struct mill_strv *argv);
 /* "helm upgrade minio: ..." cut to what helps: the line after "Error:"; owned. */

@@ -80,6 +80,13 @@ void mill_chart_argv_uninstall(const struct mill_chart_helm *h, const struct mil
 	access_to(h, argv);
 }
 
+void mill_chart_argv_hooks(const struct mill_chart_helm *h, const struct mill_chart_release *rel, struct mill_strv *argv)
+{
+	words(argv, (const char *const[]){h->helm, "get", "hooks", rel->name, NULL});
+	option(argv, "--namespace", namespace_of(h, rel));
+	access_to(h, argv);
+}
+
 void mill_chart_argv_kustomize(const struct mill_chart_helm *h, const char *root, struct mill_strv *argv)
 {
 	words(argv, (const char *const[]){h->kubectl, "kustomize", root, NULL});

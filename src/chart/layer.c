@@ -18,25 +18,41 @@ void mill_layer_say(const struct mill_layer *l, const char *fmt, ...)
 		l->on_step(l->arg, text);
 }
 
-int mill_layer_run(const struct mill_layer *l, struct mill_strv *argv, const char *input, bool quiet, struct mill_strbuf *out,
-	       struct mill_error *err)
+static int run(const struct mill_layer *l, struct mill_run *r, struct mill_strv *argv, bool quiet, struct mill_strbuf *out, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf said = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
-	struct mill_run r = MILL_RUN_INIT;
 	int status = 0, rv;
 
-	r.spawn.argv = mill_strv_argv(argv);
-	r.input = input;
-	r.input_len = input ? strlen(input) : 0;
-	r.output_max = OUTPUT_MAX;
-	r.cancel_fd = l->cancel_fd;
-	rv = mill_run(&r, out, &said, &status, err);
+	r->spawn.argv = mill_strv_argv(argv);
+	r->output_max = OUTPUT_MAX;
+	r->cancel_fd = l->cancel_fd;
+	rv = mill_run(r, out, &said, &status, err);
 	if (rv < 0 || status == 0)
 		return rv;
 	if (quiet)
 		return -EIO;
 	_cleanup_free_ char *reason = mill_chart_reason(said.data);
 	return mill_fail(err, EIO, "%s %s: %s", mill_path_basename(argv->items[0]), argv->items[1], reason);
+}
+
+int mill_layer_run(const struct mill_layer *l, struct mill_strv *argv, const char *input, bool quiet, struct mill_strbuf *out,
+	       struct mill_error *err)
+{
+	struct mill_run r = MILL_RUN_INIT;
+
+	r.input = input;
+	r.input_len = input ? strlen(input) : 0;
+	return run(l, &r, argv, quiet, out, err);
+}
+
+int mill_layer_run_with(const struct mill_layer *l, struct mill_strv *argv, const struct mill_chart_handed *values, struct mill_strbuf *out,
+			struct mill_error *err)
+{
+	struct mill_run r = MILL_RUN_INIT;
+
+	r.spawn.keep_fds = values->fds;
+	r.spawn.n_keep_fds = values->n_fds;
+	return run(l, &r, argv, false, out, err);
 }
 
 static void kubectl(const struct mill_layer *l, struct mill_strv *argv, const char *const *words)
@@ -115,42 +131,58 @@ static int make_namespace(const struct mill_layer *l, const char *name, struct m
 static int make_secrets(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
 {
 	_cleanup_free_ char *where = mill_xasprintf("--namespace=%s", rel->own_namespace);
+	_cleanup_json_ json_t *names = json_array(), *ours = NULL;
 	size_t i;
-	json_t *secret;
-	int r = 0;
+	json_t *secret, *one;
+	int r;
 
+	json_array_foreach(rel->secrets, i, secret)
+		json_array_append_new(names, json_pack("{s:s, s:s, s:{s:O}}", "apiVersion", "v1", "kind", "Secret", "metadata", "name",
+						       json_object_get(secret, "name")));
+	if (!json_array_size(names))
+		return 0;
+	r = mill_layer_claim(l, rel, names, &ours, err);
 	json_array_foreach(rel->secrets, i, secret) {
-		_cleanup_json_ json_t *one = json_pack("[O]", secret);
-		struct mill_chart_release alone = *rel;
+		const char *name = json_string_value(json_object_get(secret, "name"));
+		_cleanup_json_ json_t *alone = json_pack("[O]", secret);
+		struct mill_chart_release just = *rel;
 		struct mill_strbuf text = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
+		bool claimed = false;
+		size_t k;
 
-		if (exists(l, MILL_LAYER_WORDS("get", "secret", json_string_value(json_object_get(secret, "name")), where)))
+		json_array_foreach(ours, k, one)
+			claimed = claimed || mill_streq(mill_json_get_string(json_object_get(one, "metadata"), "name", ""), name);
+		if (r < 0 || !claimed || exists(l, MILL_LAYER_WORDS("get", "secret", name, where)))
 			continue;
-		alone.secrets = one;
-		r = mill_chart_secrets_text(&alone, &(struct mill_chart_where){0}, l->resolve, l->arg, &text, err);
+		just.secrets = alone;
+		r = mill_chart_secrets_text(&just, &(struct mill_chart_where){.layer = rel->name}, l->resolve, l->arg, &text, err);
 		if (r == 0)
 			r = mill_layer_call(l, MILL_LAYER_WORDS("create", "--filename=-", where), text.data, false, NULL, err);
 		mill_chart_text_wipe(&text);
-		if (r < 0)
-			break;
 	}
 	return r;
 }
 
-static int find_package(const struct mill_layer *l, const struct mill_chart *chart, char **ret, struct mill_error *err)
+int mill_layer_package(const struct mill_layer *l, const struct mill_chart *chart, char **ret, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv argv = {0};
+	_cleanup_free_ char *new = NULL;
 	int r = mill_chart_package_find(l->packages, chart, ret, err);
 
 	if (r != -ENOENT)
 		return r;
 	mill_layer_say(l, "pull %s %s", chart->name, chart->version);
-	r = mill_mkdir_p(l->packages, 0755, err);
-	mill_chart_argv_pull(&l->helm, chart, l->packages, &argv);
-	r = r < 0 ? r : mill_layer_run(l, &argv, NULL, false, NULL, err);
+	r = mill_chart_package_begin(l->packages, &new, err);
 	if (r < 0)
+		return r;
+	mill_chart_argv_pull(&l->helm, chart, new, &argv);
+	r = mill_layer_run(l, &argv, NULL, false, NULL, err);
+	r = r < 0 ? r : mill_chart_package_end(new, l->packages, chart, err);
+	if (r < 0) {
+		mill_rm_rf(new, NULL);
 		return mill_error_hint(err, "where there is no way to %s, put %s-%s.tgz into %s", chart->repository, chart->name,
 				       chart->version, l->packages);
+	}
 	return mill_chart_package_find(l->packages, chart, ret, err);
 }
 
@@ -206,8 +238,8 @@ static int send_crds(const struct mill_layer *l, const struct mill_chart_release
 	return r;
 }
 
-static int apply_crds(const struct mill_layer *l, const struct mill_chart_release *rel, const char *package, const char *values,
-		      struct mill_error *err)
+static int apply_crds(const struct mill_layer *l, const struct mill_chart_release *rel, const char *package,
+		      const struct mill_chart_handed *values, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf all = MILL_STRBUF_INIT_MAX(OUTPUT_MAX), crds = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
 	_cleanup_strv_ struct mill_strv argv = {0}, names = {0};
@@ -215,53 +247,48 @@ static int apply_crds(const struct mill_layer *l, const struct mill_chart_releas
 	int r;
 
 	with_crds.skip_crds = false;
-	mill_chart_argv_template(&with_crds, rel, package, values, &argv);
-	r = mill_layer_run(l, &argv, NULL, false, &all, err);
+	mill_chart_argv_template(&with_crds, rel, package, values->path, &argv);
+	r = mill_layer_run_with(l, &argv, values, &all, err);
 	if (r == 0 && all.data)
 		cut_crds(all.data, &crds);
 	if (!crds.len)
 		return r;
 	mill_layer_say(l, "CRDs of %s", rel->chart->name);
 	r = send_crds(l, rel, crds.data, &names, err);
-	for (size_t i = 0; r == 0 && i < names.n; i++)
-		r = mill_layer_call(l, MILL_LAYER_WORDS("wait", "--for=condition=Established", "--timeout=60s", names.items[i]), NULL, false, NULL, err);
-	return r;
+	return r < 0 ? r : mill_layer_wait_crds(l, &names, err);
 }
 
-/* CRDs, then the rest, with values that are gone afterwards. */
+/* CRDs, then the rest, with values that are in no file. */
 static int upgrade(const struct mill_layer *l, struct mill_chart_release *rel, const char *package, struct mill_error *err)
 {
-	char dir[] = "/tmp/data-mill-values-XXXXXX";
+	_cleanup_(mill_chart_handed_release) struct mill_chart_handed values = MILL_CHART_HANDED_INIT;
 	_cleanup_strv_ struct mill_strv argv = {0};
 	struct mill_chart_helm h = l->helm;
-	int r;
+	int r = mill_chart_hand_over(rel, l->resolve, l->arg, &values, err);
 
-	if (!mkdtemp(dir))
-		return mill_fail_errno(err, errno, "a folder for values");
-	_cleanup_free_ char *values = mill_path_join(dir, "values.json"), *secret = mill_path_join(dir, "secret.json");
 	h.skip_crds = true; /* they are there */
 	h.wait = false;
-	r = mill_chart_values_write(rel, values, err);
-	r = r < 0 ? r : mill_chart_secret_values_write(rel, l->resolve, l->arg, secret, err);
-	mill_chart_argv_upgrade(&h, rel, package, values, &argv);
+	if (r < 0)
+		return r;
+	mill_chart_argv_upgrade(&h, rel, package, values.path, &argv);
 	mill_strv_addf(&argv, "--labels=" MILL_LAYER_LABEL "=%s", rel->name);
-	r = r < 0 ? r : apply_crds(l, rel, package, values, err);
-	if (r == 0)
-		mill_layer_say(l, "helm upgrade --install %s", rel->name);
-	r = r < 0 ? r : mill_layer_run(l, &argv, NULL, false, NULL, err);
-	mill_rm_rf(dir, NULL);
-	return r;
+	r = apply_crds(l, rel, package, &values, err);
+	if (r < 0)
+		return r;
+	mill_layer_say(l, "helm upgrade --install %s", rel->name);
+	return mill_layer_run_with(l, &argv, &values, NULL, err);
 }
 
 static int apply_objects(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
 {
-	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX);
-	_cleanup_free_ char *where = mill_xasprintf("--namespace=%s", rel->own_namespace);
-	int r = mill_chart_objects_text(rel, &(struct mill_chart_where){0}, &text, err);
+	_cleanup_json_ json_t *objects = NULL, *ours = NULL;
+	int r = 0;
 
-	if (r < 0 || !text.len)
-		return r;
-	return mill_layer_call(l, MILL_LAYER_WORDS("apply", "--server-side", "--field-manager=data-mill", "--filename=-", where), text.data, false, NULL, err);
+	if (!json_array_size(rel->objects))
+		return 0;
+	objects = mill_chart_objects(rel, &(struct mill_chart_where){.layer = rel->name});
+	r = mill_layer_claim(l, rel, objects, &ours, err);
+	return r < 0 ? r : mill_layer_apply(l, ours, err);
 }
 
 static const char *condition_of(const struct mill_chart_ready_item *w)
@@ -288,23 +315,6 @@ static int wait_ready(const struct mill_layer *l, const struct mill_chart_releas
 	return 0;
 }
 
-/* kubectl kustomize of each root in order, and what it prints applied. */
-static int apply_kustomize(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < rel->chart->n_kustomize; i++) {
-		_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(OUTPUT_MAX);
-		_cleanup_strv_ struct mill_strv argv = {0};
-
-		mill_layer_say(l, "kustomize %s", rel->chart->kustomize[i]);
-		mill_chart_argv_kustomize(&l->helm, rel->chart->kustomize[i], &argv);
-		r = mill_layer_run(l, &argv, NULL, false, &text, err);
-		r = r < 0 ? r : mill_layer_call(l, MILL_LAYER_WORDS("apply", "--server-side", "--field-manager=data-mill", "--filename=-"), text.data, false, NULL, err);
-	}
-	return r;
-}
-
 int mill_layer_install(const struct mill_layer *l, struct mill_chart_release *rel, enum mill_layer_found *ret_found,
 		       struct mill_error *err)
 {
@@ -316,12 +326,13 @@ int mill_layer_install(const struct mill_layer *l, struct mill_chart_release *re
 	if (r != 0)
 		return r < 0 ? mill_error_wrap(err, "%s", rel->component->name) : 0;
 	*ret_found = MILL_LAYER_INSTALLED;
-	r = rel->chart->name ? find_package(l, rel->chart, &package, err) : 0;
+	r = rel->chart->name ? mill_layer_package(l, rel->chart, &package, err) : 0;
 	r = r < 0 ? r : make_namespace(l, rel->own_namespace, err);
+	r = r < 0 ? r : mill_layer_record_begin(l, rel, err);
 	r = r < 0 ? r : make_secrets(l, rel, err);
 	if (package)
 		r = r < 0 ? r : upgrade(l, rel, package, err);
-	r = r < 0 ? r : apply_kustomize(l, rel, err);
+	r = r < 0 ? r : mill_layer_kustomize(l, rel, err);
 	r = r < 0 ? r : apply_objects(l, rel, err);
 	if (r == 0 && l->wait)
 		r = wait_ready(l, rel, err);

@@ -35,4 +35,39 @@ int mill_layer_install(const struct mill_layer *l, struct mill_chart_release *re
 /* -EBUSY: objects of its kinds exist; the error's detail lists them.  `force` removes them with their CRDs. */
 int mill_layer_uninstall(const struct mill_layer *l, const struct mill_chart_release *rel, bool force, struct mill_error *err);
 
+/*
+ * The release as plain manifests, appended: what others need first, CRDs before the rest, each object with its namespace,
+ * Secrets as comments that name them with their keys.  Packages are pulled as for an install; no cluster is asked.  `seen` is an
+ * object that the caller keeps between releases.  The same model and packages give the same bytes.
+ */
+int mill_layer_render(const struct mill_layer *l, struct mill_chart_release *rel, json_t *seen, struct mill_strbuf *out, struct mill_error *err);
+
+/* ---- what is needed of it (layer_needs.c) ---- */
+enum mill_layer_whose {
+	MILL_LAYER_MISSING,
+	MILL_LAYER_THERE,         /* whose is not known: this user may not read CRDs */
+	MILL_LAYER_THERE_OURS,
+	MILL_LAYER_THERE_FOREIGN, /* installed by others: counts as there */
+	MILL_LAYER_UNKNOWN,       /* its manifest names no CRD by which it could be told */
+};
+struct mill_layer_need {
+	const struct mill_component *wants; /* of the flavour; the same as `component` when that is in the flavour itself */
+	const struct mill_component *component; /* of the cluster's layer */
+	struct mill_strv crds, missing;     /* "kafkas.kafka.strimzi.io": those that its manifest waits for, and which are not there */
+	enum mill_layer_whose whose;
+};
+struct mill_layer_needs {
+	struct mill_layer_need *items; /* what others need first */
+	size_t n;
+};
+/*
+ * What the components of a resolved model that run by chart need, and whether the cluster has it.  Of `l`, only how the
+ * cluster is reached counts.  Asks API discovery, which every authenticated user may read: the Role of `render --layer role`
+ * is enough.
+ */
+int mill_layer_needs(const struct mill_layer *l, const struct mill_model *m, struct mill_layer_needs *ret, struct mill_error *err);
+void mill_layer_needs_release(struct mill_layer_needs *n);
+/* The same for a preflight: -ENOENT names who needs what, the CRDs that are missing, and the command that installs it. */
+int mill_layer_needs_check(const struct mill_layer *l, const struct mill_model *m, struct mill_error *err);
+
 #endif

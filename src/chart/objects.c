@@ -16,6 +16,8 @@ static void label(json_t *object, const struct mill_chart_release *rel, const st
 		json_object_update(ours, (json_t *)w->labels);
 	if (w->platform)
 		json_object_set_new(ours, "app.kubernetes.io/part-of", json_string(w->platform));
+	if (w->layer)
+		json_object_set_new(ours, "data-mill.io/layer", json_string(w->layer));
 	if (!json_is_object(labels)) {
 		labels = json_object();
 		json_object_set_new(metadata, "labels", labels);
@@ -33,18 +35,22 @@ static int list_text(json_t *items, struct mill_strbuf *out, struct mill_error *
 	return out->overflow ? mill_fail(err, EFBIG, "objects of more than 8 MiB") : 0;
 }
 
+json_t *mill_chart_objects(const struct mill_chart_release *rel, const struct mill_chart_where *w)
+{
+	json_t *items = json_deep_copy(rel->objects), *o;
+	size_t i;
+
+	json_array_foreach(items, i, o)
+		label(o, rel, w);
+	return items;
+}
+
 int mill_chart_objects_text(const struct mill_chart_release *rel, const struct mill_chart_where *w, struct mill_strbuf *out,
 			    struct mill_error *err)
 {
-	_cleanup_json_ json_t *items = json_deep_copy(rel->objects);
-	size_t i;
-	json_t *o;
+	_cleanup_json_ json_t *items = mill_chart_objects(rel, w);
 
-	if (!json_array_size(items))
-		return 0;
-	json_array_foreach(items, i, o)
-		label(o, rel, w);
-	return list_text(items, out, err);
+	return json_array_size(items) ? list_text(items, out, err) : 0;
 }
 
 void mill_chart_text_wipe(struct mill_strbuf *text)
@@ -112,51 +118,4 @@ int mill_chart_secrets_text(const struct mill_chart_release *rel, const struct m
 	mill_json_end_object(&writer);
 	mill_strbuf_addch(out, '\n');
 	return out->overflow ? mill_fail(err, EFBIG, "Secrets of more than %zu bytes", out->max) : 0;
-}
-
-/* One object a place, merged as trees: only here, and gone when the file is written. */
-int mill_chart_secret_values_write(struct mill_chart_release *rel, mill_chart_resolve_fn *resolve, void *arg, const char *path,
-				   struct mill_error *err)
-{
-	_cleanup_json_ json_t *tree = json_object();
-	struct mill_strbuf file = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
-	const char *place;
-	json_t *value;
-	int r = 0;
-
-	if (!json_object_size(rel->secret_values))
-		return 0;
-	json_object_foreach(rel->secret_values, place, value) {
-		struct mill_strbuf text = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
-
-		r = resolve(arg, value, &text, err);
-		if (r == 0)
-			r = mill_chart_set(tree, place, json_string(text.data), err);
-		mill_chart_text_wipe(&text);
-		if (r < 0)
-			break;
-	}
-	if (r == 0) {
-		mill_json_file_text(tree, &file);
-		r = mill_write_file(path, file.data, file.len, 0600, 0, err);
-	}
-	mill_chart_text_wipe(&file);
-	if (r == 0) {
-		free(rel->secret_values_path);
-		rel->secret_values_path = mill_xstrdup(path);
-	}
-	return r;
-}
-
-void mill_chart_values_text(const struct mill_chart_release *rel, struct mill_strbuf *out)
-{
-	mill_json_file_text(rel->values, out);
-}
-
-int mill_chart_values_write(const struct mill_chart_release *rel, const char *path, struct mill_error *err)
-{
-	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX);
-
-	mill_chart_values_text(rel, &text);
-	return mill_write_file(path, text.data, text.len, 0600, 0, err);
 }

@@ -3,9 +3,47 @@
 #include "base/io.h"
 #include "chart/chart.h"
 
+static char *file_name(const struct mill_chart *chart)
+{
+	return mill_xasprintf("%s-%s.tgz", chart->name, chart->version);
+}
+
+int mill_chart_package_begin(const char *folder, char **ret, struct mill_error *err)
+{
+	_cleanup_free_ char *dir = mill_path_join(folder, ".pull-XXXXXX");
+	int r = mill_mkdir_p(folder, 0755, err);
+
+	if (r < 0)
+		return r;
+	if (!mkdtemp(dir))
+		return mill_fail_errno(err, errno, "%s", dir);
+	*ret = MILL_TAKE(dir);
+	return 0;
+}
+
+/* Flink's is called flink-kubernetes-operator-1.15.0-helm.tgz: Helm keeps the name of the URL. */
+int mill_chart_package_end(const char *pulled, const char *folder, const struct mill_chart *chart, struct mill_error *err)
+{
+	_cleanup_free_ char *name = file_name(chart), *to = mill_path_join(folder, name), *from = NULL;
+	_cleanup_strv_ struct mill_strv names = {0};
+	int r = mill_list_dir(pulled, &names, err);
+
+	for (size_t i = 0; r == 0 && i < names.n; i++)
+		if (mill_ends_with(names.items[i], ".tgz")) {
+			free(from);
+			from = mill_path_join(pulled, names.items[i]);
+		}
+	if (r == 0 && !from)
+		r = mill_fail(err, ENOENT, "helm pull %s %s: it wrote no package", chart->name, chart->version);
+	if (r == 0 && rename(from, to) < 0)
+		r = mill_fail_errno(err, errno, "%s", to);
+	mill_rm_rf(pulled, NULL);
+	return r;
+}
+
 int mill_chart_package_find(const char *folder, const struct mill_chart *chart, char **ret, struct mill_error *err)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *path = NULL, *name = NULL;
 	char digest[MILL_SHA256_HEX];
 	int r;
 
@@ -15,9 +53,10 @@ int mill_chart_package_find(const char *folder, const struct mill_chart *chart, 
 	}
 	if (!chart->name)
 		return mill_fail(err, ENOENT, "there is no chart to find: it is made of objects");
-	path = mill_xasprintf("%s/%s-%s.tgz", folder, chart->name, chart->version);
+	name = file_name(chart);
+	path = mill_path_join(folder, name);
 	if (!mill_is_file(path))
-		return mill_fail(err, ENOENT, "%s-%s.tgz is not in %s", chart->name, chart->version, folder);
+		return mill_fail(err, ENOENT, "%s is not in %s", name, folder);
 	if (chart->digest) {
 		r = mill_hash_file(MILL_SHA256, path, digest, err);
 		if (r < 0)

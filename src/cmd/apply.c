@@ -1,6 +1,7 @@
 #include "base/base.h"
 #include "base/json.h"
 #include "cmd/apply.h"
+#include "cmd/cluster_layer.h"
 #include "cmd/interrupt.h"
 #include "cmd/pace.h"
 #include "cmd/progress.h"
@@ -79,8 +80,10 @@ static int show_preflight(const struct run *run, size_t *ret_errors, struct mill
 	int r;
 
 	*ret_errors = 0;
-	if (run->ctx->kube) /* the machine's memory, disk and ports are not the cluster's */
-		return mill_kube_preflight(run->ctx->kube, run->plan, err);
+	if (run->ctx->kube) { /* the machine's memory, disk and ports are not the cluster's */
+		r = mill_kube_preflight(run->ctx->kube, run->plan, err);
+		return r < 0 ? r : mill_cluster_layer_check(run->ctx, err);
+	}
 	r = mill_preflight(run->ctx->model, run->ctx->platform, &run->host, run->plan, &f, err);
 
 	if (r < 0)

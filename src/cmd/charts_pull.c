@@ -17,14 +17,17 @@ static char *folder_of(const struct mill_context *ctx)
 	return output ? mill_xstrdup(output) : mill_path_join(ctx->layout.cache, "charts");
 }
 
-static int pull(const struct mill_chart_helm *helm, const struct mill_chart *chart, const char *folder, struct mill_error *err)
+int mill_charts_pull_one(const struct mill_chart_helm *helm, const struct mill_chart *chart, const char *folder, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf said = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
 	_cleanup_strv_ struct mill_strv argv = {0};
+	_cleanup_free_ char *new = NULL;
 	struct mill_run run = MILL_RUN_INIT;
-	int status = 0, r;
+	int status = 0, r = mill_chart_package_begin(folder, &new, err);
 
-	mill_chart_argv_pull(helm, chart, folder, &argv);
+	if (r < 0)
+		return r;
+	mill_chart_argv_pull(helm, chart, new, &argv);
 	run.spawn.argv = mill_strv_argv(&argv);
 	run.merge_stderr = true;
 	run.cancel_fd = mill_interrupt_fd(NULL);
@@ -34,6 +37,9 @@ static int pull(const struct mill_chart_helm *helm, const struct mill_chart *cha
 
 		r = mill_fail(err, EIO, "helm pull %s %s: %s", chart->name, chart->version, reason);
 	}
+	r = r < 0 ? r : mill_chart_package_end(new, folder, chart, err);
+	if (r < 0)
+		mill_rm_rf(new, NULL);
 	return r;
 }
 
@@ -45,12 +51,61 @@ static int one(const struct mill_chart_helm *helm, const struct mill_chart *char
 	int r = mill_chart_package_find(folder, chart, &package, err);
 
 	if (r == -ENOENT) {
-		r = pull(helm, chart, folder, err);
+		r = mill_charts_pull_one(helm, chart, folder, err);
 		r = r < 0 ? r : mill_chart_package_find(folder, chart, &package, err);
 	}
 	r = r < 0 ? r : mill_hash_file(MILL_SHA256, package, digest, err);
 	if (r == 0)
 		mill_outf("%s %s sha256:%s%s\n", chart->name, chart->version, digest, chart->digest ? "" : " (not in the manifest)");
+	return r;
+}
+
+/* The package as the repository has it now, whatever the cache holds. */
+static int fetch_digest(const struct mill_chart_helm *helm, const struct mill_chart *chart, char digest[MILL_SHA256_HEX], struct mill_error *err)
+{
+	struct mill_chart unpinned = *chart;
+	char dir[] = "/tmp/data-mill-chart-XXXXXX";
+	_cleanup_free_ char *package = NULL;
+	int r;
+
+	if (!mkdtemp(dir))
+		return mill_fail_errno(err, errno, "a folder for a chart");
+	unpinned.digest = NULL;
+	r = mill_charts_pull_one(helm, chart, dir, err);
+	r = r < 0 ? r : mill_chart_package_find(dir, &unpinned, &package, err);
+	r = r < 0 ? r : mill_hash_file(MILL_SHA256, package, digest, err);
+	mill_rm_rf(dir, NULL);
+	if (r < 0 || !chart->digest || mill_streq(chart->digest, digest))
+		return r;
+	mill_fail(err, EBADMSG, "%s has another %s %s than the manifest says: its SHA-256 is %s, expected %s", chart->repository, chart->name,
+		  chart->version, digest, chart->digest);
+	return mill_error_hint(err, "the same version was published twice: look at why; `digest` removed from the manifest, relock takes the new one");
+}
+
+int mill_charts_relock(struct mill_context *ctx, const struct mill_component *c, struct mill_error *err)
+{
+	_cleanup_free_ char *program = NULL;
+	char (*digests)[MILL_SHA256_HEX] = mill_xcalloc(c->n_charts, sizeof(*digests));
+	int r = mill_cluster_tool(&ctx->layout, "helm", &program, err);
+	struct mill_chart_helm helm = {.helm = program};
+
+	for (size_t i = 0; r == 0 && i < c->n_charts; i++)
+		if (c->charts[i].repository) {
+			mill_note(ctx->ui, "%s: fetching %s %s ...", c->name, c->charts[i].name, c->charts[i].version);
+			r = fetch_digest(&helm, &c->charts[i], digests[i], err);
+		}
+	for (size_t i = c->n_charts; r == 0 && i > 0; i--) {
+		const struct mill_chart *chart = &c->charts[i - 1];
+
+		if (!chart->repository)
+			continue;
+		if (!chart->digest)
+			r = mill_chart_lock(c, i - 1, digests[i - 1], err);
+		if (r == 0)
+			mill_note(ctx->ui, "%s: %s %s sha256:%s%s", c->name, chart->name, chart->version, digests[i - 1],
+				  chart->digest ? "" : ", now in its manifest");
+	}
+	free(digests);
 	return r;
 }
 

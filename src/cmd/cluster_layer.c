@@ -1,12 +1,12 @@
 /* cluster install, cluster uninstall: operators and CRDs, once for every platform. */
 #include "base/io.h"
+#include "base/json.h"
 #include "chart/layer.h"
 #include "chart/resolve.h"
 #include "cluster/cluster.h"
 #include "cmd/cluster_layer.h"
 #include "cmd/context.h"
 #include "cmd/interrupt.h"
-#include "secret/secret.h"
 
 struct work {
 	struct mill_context ctx;
@@ -14,13 +14,13 @@ struct work {
 	char *kubeconfig, *context, *helm, *kubectl, *packages;
 	struct mill_render *render;
 	struct mill_plan_host host;
+	struct mill_chart_pool secrets; /* new ones each time: a Secret that is in the cluster already keeps what it holds */
 };
 
 static void work_release(struct work *w)
 {
 	mill_render_free(w->render);
-	if (w->ctx.platform) /* the texts of secrets are in the cluster now */
-		mill_rm_rf(w->ctx.platform->dir, NULL);
+	mill_chart_pool_release(&w->secrets);
 	mill_context_release(&w->ctx);
 	mill_strv_release(&w->names);
 	free(w->kubeconfig);
@@ -126,7 +126,7 @@ static int resolve(void *arg, const json_t *value, struct mill_strbuf *out, stru
 {
 	struct work *w = arg;
 
-	return mill_chart_resolve_in(w->ctx.platform->dir, value, out, err);
+	return mill_chart_resolve_pool(&w->secrets, value, out, err);
 }
 
 static void on_step(void *arg, const char *text)
@@ -143,13 +143,12 @@ static struct mill_layer layer_of(struct work *w)
 		.packages = w->packages, .cancel_fd = mill_interrupt_fd(NULL), .resolve = resolve, .on_step = on_step, .arg = w};
 }
 
-/* New ones each time: a Secret that is in the cluster already keeps what it holds. */
 static int make_secrets(struct work *w, const struct mill_component *c, struct mill_error *err)
 {
-	int r = c->n_secrets ? mill_mkdir_p(w->ctx.platform->dir, 0700, err) : 0;
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < c->n_secrets; i++)
-		r = mill_secret_ensure(w->ctx.platform, c->name, c->secrets[i].name, c->secrets[i].length, c->secrets[i].alphabet, NULL, err);
+		r = mill_chart_pool_add(&w->secrets, c->name, c->secrets[i].name, c->secrets[i].length, c->secrets[i].alphabet, err);
 	return r;
 }
 
@@ -184,13 +183,69 @@ static int each(struct work *w, const char *name, bool install, struct mill_erro
 	return r;
 }
 
+int mill_cluster_layer_render(struct mill_invocation *inv, struct mill_strbuf *out, struct mill_error *err)
+{
+	_cleanup_(work_release) struct work w = {0};
+	_cleanup_json_ json_t *seen = json_object();
+	int r = begin(&w, inv, err);
+
+	for (size_t i = 0; r == 0 && i < w.names.n; i++) {
+		struct mill_rendered *c = mill_render_find(w.render, w.names.items[i]);
+		struct mill_layer l = layer_of(&w);
+
+		if (!c)
+			r = mill_fail(err, ENOENT, "%s: it does not run on a cluster", w.names.items[i]);
+		for (size_t k = 0; r == 0 && k < c->component->n_charts; k++) {
+			_cleanup_chart_release_ struct mill_chart_release rel = {0};
+
+			if (!c->component->charts[k].cluster)
+				continue;
+			r = mill_chart_render(w.render, c, &c->component->charts[k], NULL, &rel, err);
+			r = r < 0 ? r : mill_layer_render(&l, &rel, seen, out, err);
+		}
+	}
+	return r < 0 ? mill_context_end(&w.ctx, r, err) : 0;
+}
+
+int mill_cluster_layer_check(struct mill_context *ctx, struct mill_error *err)
+{
+	struct mill_kube_access a = mill_kube_access_of(ctx->kube);
+	struct mill_layer l = {.helm = {.helm = a.helm, .kubectl = a.kubectl, .kubeconfig = a.kubeconfig, .context = a.context},
+			       .cancel_fd = mill_interrupt_fd(NULL)};
+
+	return mill_layer_needs_check(&l, ctx->model, err);
+}
+
+static const char *const whose_text[] = {
+	[MILL_LAYER_MISSING] = "missing", [MILL_LAYER_THERE] = "there", [MILL_LAYER_THERE_OURS] = "there, by data-mill",
+	[MILL_LAYER_THERE_FOREIGN] = "there, installed by others", [MILL_LAYER_UNKNOWN] = "not known: no CRD tells"};
+
+/* Changes nothing, and needs no right but to reach the API server. */
+static int check(struct work *w, struct mill_error *err)
+{
+	_cleanup_(mill_layer_needs_release) struct mill_layer_needs needs = {0};
+	struct mill_layer l = layer_of(w);
+	int r = mill_layer_needs(&l, w->ctx.model, &needs, err);
+
+	for (size_t i = 0; r == 0 && i < needs.n; i++) {
+		const struct mill_layer_need *need = &needs.items[i];
+		_cleanup_free_ char *missing = mill_strv_join(&need->missing, " ");
+
+		mill_outf("%s: %s%s%s\n", need->component->name, whose_text[need->whose], need->missing.n ? ": " : "", missing);
+	}
+	return r < 0 ? r : mill_layer_needs_check(&l, w->ctx.model, err);
+}
+
 static int run_install(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_(work_release) struct work w = {0};
 	int r = begin(&w, inv, err);
 
-	for (size_t i = 0; r == 0 && i < w.names.n; i++)
-		r = each(&w, w.names.items[i], true, err);
+	if (r == 0 && mill_opt_on(inv, "check"))
+		r = check(&w, err);
+	else
+		for (size_t i = 0; r == 0 && i < w.names.n; i++)
+			r = each(&w, w.names.items[i], true, err);
 	return r < 0 ? mill_context_end(&w.ctx, r, err) : MILL_EXIT_OK;
 }
 
@@ -211,7 +266,8 @@ static int run_uninstall(struct mill_invocation *inv, struct mill_error *err)
 	 .help = "packaged charts; what is not there is pulled into it; default: the cache"}
 
 static const struct mill_option install_options[] = {
-	OPTION_PACKAGES, {.name = "no-wait", .help = "do not wait for the operators to be ready"}, {0}};
+	OPTION_PACKAGES, {.name = "check", .help = "say what of it is there and what is missing, install nothing"},
+	{.name = "no-wait", .help = "do not wait for the operators to be ready"}, {0}};
 static const struct mill_option uninstall_options[] = {
 	OPTION_PACKAGES, {.name = "force", .help = "with every object of its kinds, in all namespaces"}, {0}};
 
@@ -219,7 +275,7 @@ const struct mill_command mill_cmd_cluster_install = {
 	.name = "install", .summary = "install operators and CRDs, once for every platform", .usage = "[COMPONENT...]",
 	.description = "The cluster's layer: what a flavour's charts need (Strimzi for Kafka, cert-manager for KServe), or the components "
 		       "that are named with what they need. An administrator does this once. An operator that is there already is used as "
-		       "it is. Run again, it upgrades, CRDs too.",
+		       "it is. Run again, it upgrades, CRDs too. With --check it only looks, and fails when something is missing.",
 	.options = install_options, .word = MILL_WORD_COMPONENT, .max_args = -1, .run = run_install,
 };
 const struct mill_command mill_cmd_cluster_uninstall = {

@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/parse.h"
+#include "cmd/charts.h"
 #include "cmd/component.h"
 #include "cmd/interrupt.h"
 #include "cmd/progress.h"
@@ -147,6 +148,16 @@ int mill_component_relock(struct mill_context *ctx, const struct mill_component 
 {
 	json_t *json = mill_component_recipe(c);
 
+	bool charts = false;
+	int r;
+
+	for (size_t i = 0; i < c->n_charts; i++)
+		charts = charts || c->charts[i].repository;
+	r = charts ? mill_charts_relock(ctx, c, err) : 0;
+	if (r < 0 || (!json && charts)) {
+		json_decref(json);
+		return r;
+	}
 	if (!json) {
 		mill_note(ctx->ui, "%s: installs nothing, there is nothing to lock", c->name);
 		return 0;
@@ -195,7 +206,8 @@ static int run_relock(struct mill_invocation *inv, struct mill_error *err)
 const struct mill_command mill_cmd_component_relock = {
 	.name = "relock", .summary = "write the lock files of a component anew", .usage = "COMPONENT...",
 	.description = "Asks the package clients for what the manifest's install steps name and writes names, versions "
-		       "and hashes into the component's locks/. The old locks stay unless everything worked.",
+		       "and hashes into the component's locks/. The old locks stay unless everything worked. Of a component with a "
+		       "chart, the pinned package is fetched from its repository and its SHA-256 written into the manifest (`digest:`).",
 	.examples = "data-mill component relock hello\n"
 		    "data-mill component relock hello --measure",
 	.options = relock_options, .word = MILL_WORD_COMPONENT, .min_args = 1, .max_args = -1, .run = run_relock,

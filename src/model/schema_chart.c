@@ -21,9 +21,10 @@ static bool match_version(const char *s)
 	return true;
 }
 
+/* http only from this machine: what `charts serve` serves. */
 static bool match_repository(const char *s)
 {
-	size_t n = mill_starts_with(s, "https://") ? 8 : mill_starts_with(s, "oci://") ? 6 : 0;
+	size_t n = mill_starts_with(s, "https://") ? 8 : mill_starts_with(s, "oci://") ? 6 : mill_starts_with(s, "http://127.0.0.1:") ? 7 : 0;
 	return n && s[n] && s[n] != '/' && !strpbrk(s, " \t\"'@?#\\");
 }
 
@@ -60,7 +61,7 @@ static const struct mill_schema layer = {.type = MILL_T_ENUM, .values = layers};
 
 /* ---- the chart ---- */
 static const struct mill_schema repository = {.type = MILL_T_TEXT, .what = "a repository, https://... or oci://...",
-	.pattern = "^(https|oci)://[^/ \"'@?#\\\\][^ \"'@?#\\\\]*$", .match = match_repository};
+	.pattern = "^(https://|oci://|http://127[.]0[.]0[.]1:)[^/ \"'@?#\\\\][^ \"'@?#\\\\]*$", .match = match_repository};
 static const struct mill_schema version = {.type = MILL_T_TEXT, .what = "an exact version such as 1.2.3",
 	.pattern = "^v?[0-9][0-9A-Za-z.+-]*$", .match = match_version};
 static const struct mill_schema digest = {.type = MILL_T_TEXT, .what = "sha256: and 64 hexadecimal digits",
@@ -143,7 +144,7 @@ static const struct mill_schema stop_item = {.type = MILL_T_UNION, .what = "a fi
 static const struct mill_schema stop = {.type = MILL_T_LIST, .item = &stop_item, .max = 16};
 
 static const struct mill_schema_key chart_keys[] = {
-	{"repository", &repository, 0, "https://... (a Helm repository) or oci://... (a registry's folder)"},
+	{"repository", &repository, 0, "https://... (a Helm repository; http://127.0.0.1:PORT, too) or oci://... (a registry's folder)"},
 	{"name", &mill_s_name, 0, "of the chart"},
 	{"version", &version, 0, "of the chart, exact"},
 	{"digest", &digest, 0, "of the package; left out where none could be verified"},

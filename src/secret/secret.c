@@ -101,7 +101,7 @@ static int make_folders(const struct mill_platform *p, const char *component, st
 }
 
 /* Each letter is as likely as any other: bytes past the last whole multiple are thrown away. */
-static int generate(unsigned length, const char *alphabet, char **ret, struct mill_error *err)
+int mill_secret_generate(unsigned length, const char *alphabet, char **ret, struct mill_error *err)
 {
 	size_t k = 0;
 	if (mill_streq(alphabet, MILL_SECRET_CERTIFICATE))
@@ -145,7 +145,7 @@ static int make_first(const struct mill_platform *p, json_t *versions, const cha
 	unsigned version = version_in(versions, component, name);
 	if (!mill_is_file(path)) {
 		_cleanup_free_ char *value = NULL;
-		int r = generate(length, alphabet, &value, err);
+		int r = mill_secret_generate(length, alphabet, &value, err);
 		if (r == 0)
 			r = make_folders(p, component, err);
 		if (r == 0)
@@ -292,7 +292,7 @@ int mill_secret_rotate(struct mill_platform *p, const char *component, const cha
 	int r = check_names(component, name, err);
 	char *value = NULL;
 	if (r == 0)
-		r = generate(length, alphabet, &value, err);
+		r = mill_secret_generate(length, alphabet, &value, err);
 	if (r < 0)
 		return r;
 	_cleanup_json_ json_t *versions = NULL;

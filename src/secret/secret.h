@@ -13,6 +13,8 @@
 /* Makes it if absent (length characters of `alphabet`: alnum, hex, base64url; or a certificate); *ret_version is 1 for a new one. */
 int mill_secret_ensure(struct mill_platform *p, const char *component, const char *name, unsigned length,
 		       const char *alphabet, unsigned *ret_version, struct mill_error *err);
+/* A value that is kept nowhere; owned, mill_secret_free() wipes it. */
+int mill_secret_generate(unsigned length, const char *alphabet, char **ret, struct mill_error *err);
 /* Version without making it; 0 when absent. */
 unsigned mill_secret_version(const struct mill_platform *p, const char *component, const char *name);
 /* The version that mill_secret_ensure() would give: a deleted value comes back as a new one. */

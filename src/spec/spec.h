@@ -69,6 +69,9 @@ void mill_spec_release(struct mill_spec *s);
  */
 int mill_spec_resolve_value(const json_t *value, const char *platform_dir, struct mill_strbuf *out,
 			    struct mill_error *err);
+/* The same with secrets from elsewhere: `read` gives the text of "component/name", owned, which is wiped after use. */
+typedef int mill_spec_secret_fn(void *arg, const char *name, char **ret_text, struct mill_error *err);
+int mill_spec_resolve_value_by(const json_t *value, mill_spec_secret_fn *read, void *arg, struct mill_strbuf *out, struct mill_error *err);
 /* "NAME=value" for every entry of the spec's environment, resolved, in order. */
 int mill_spec_environment(const struct mill_spec *s, struct mill_strv *ret_env, struct mill_error *err);
 /* The command, or an exec probe's ("startup", "readiness", "liveness"). */

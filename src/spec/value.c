@@ -14,27 +14,38 @@ static void wipe_free(char *p, size_t n)
 	free(p);
 }
 
-static int add_secret(const json_t *part, const char *platform_dir, struct mill_strbuf *out, struct mill_error *err)
+/* `arg`: the platform's folder. */
+static int read_secret(void *arg, const char *name, char **ret, struct mill_error *err)
 {
-	const char *name = mill_json_get_string(part, "secret", NULL);
-	if (!name || !mill_path_is_inside(name))
-		return mill_fail(err, EINVAL, "a part of a value is neither text nor a secret");
-	_cleanup_free_ char *path = mill_xasprintf("%s/secrets/%s", platform_dir, name);
+	_cleanup_free_ char *path = mill_xasprintf("%s/secrets/%s", (const char *)arg, name);
 	char *text = NULL;
 	size_t len = 0;
 	int rc = mill_read_file(path, SECRET_MAX, &text, &len, err);
 	if (rc < 0)
 		return mill_error_wrap(err, "secret %s", name);
-	if (memchr(text, '\0', len))
-		rc = mill_fail(err, EINVAL, "secret %s holds a zero byte", name);
-	else
-		rc = mill_filter_apply(mill_json_get_string(part, "filter", NULL), text, out, err);
-	wipe_free(text, len);
+	if (memchr(text, '\0', len)) {
+		wipe_free(text, len);
+		return mill_fail(err, EINVAL, "secret %s holds a zero byte", name);
+	}
+	*ret = text;
+	return 0;
+}
+
+static int add_secret(const json_t *part, mill_spec_secret_fn *read, void *arg, struct mill_strbuf *out, struct mill_error *err)
+{
+	const char *name = mill_json_get_string(part, "secret", NULL);
+	char *text = NULL;
+	if (!name || !mill_path_is_inside(name))
+		return mill_fail(err, EINVAL, "a part of a value is neither text nor a secret");
+	int rc = read(arg, name, &text, err);
+	if (rc < 0)
+		return rc;
+	rc = mill_filter_apply(mill_json_get_string(part, "filter", NULL), text, out, err);
+	wipe_free(text, strlen(text));
 	return rc;
 }
 
-int mill_spec_resolve_value(const json_t *value, const char *platform_dir, struct mill_strbuf *out,
-			    struct mill_error *err)
+int mill_spec_resolve_value_by(const json_t *value, mill_spec_secret_fn *read, void *arg, struct mill_strbuf *out, struct mill_error *err)
 {
 	size_t i;
 	json_t *part;
@@ -50,13 +61,19 @@ int mill_spec_resolve_value(const json_t *value, const char *platform_dir, struc
 		if (json_is_string(part))
 			mill_strbuf_addstr(out, json_string_value(part));
 		else
-			rc = add_secret(part, platform_dir, out, err);
+			rc = add_secret(part, read, arg, out, err);
 		if (rc < 0)
 			return rc;
 	}
 	if (out->overflow)
 		return mill_fail(err, E2BIG, "a resolved value is larger than its ceiling");
 	return 0;
+}
+
+int mill_spec_resolve_value(const json_t *value, const char *platform_dir, struct mill_strbuf *out,
+			    struct mill_error *err)
+{
+	return mill_spec_resolve_value_by(value, read_secret, (void *)platform_dir, out, err);
 }
 
 int mill_spec_environment(const struct mill_spec *s, struct mill_strv *ret_env, struct mill_error *err)

@@ -44,6 +44,8 @@ struct mill_kube_access {
 int mill_kube_open(struct mill_layout *l, const struct mill_kube_access *a, struct mill_platform *p, struct mill_kube **ret,
 		   struct mill_error *err);
 struct mill_kube *mill_kube_close(struct mill_kube *k);
+/* How this one reaches its cluster; borrowed from k. */
+struct mill_kube_access mill_kube_access_of(const struct mill_kube *k);
 /* Makes `n` work on the cluster from now on; k must outlive it. */
 void mill_kube_attach(struct mill_kube *k, struct mill_native *n);
 /* What a plan asks of a cluster. */

@@ -184,6 +184,12 @@ int mill_kube_preflight(struct mill_kube *k, const struct mill_plan *plan, struc
 	return mill_error_hint(err, "ask the cluster's administrator for the Role that `data-mill render --layer role` prints");
 }
 
+struct mill_kube_access mill_kube_access_of(const struct mill_kube *k)
+{
+	return (struct mill_kube_access){.kubeconfig = k->kubeconfig, .context = k->context, .kubectl = k->kubectl, .helm = k->helm,
+					 .registry = k->registry, .pull_secret = k->pull_secret};
+}
+
 static json_t *role_rule(const struct need *need)
 {
 	_cleanup_free_ char *name = mill_xstrdup(need->resource), *group = NULL;

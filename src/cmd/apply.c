@@ -81,8 +81,8 @@ static int show_preflight(const struct run *run, size_t *ret_errors, struct mill
 
 	*ret_errors = 0;
 	if (run->ctx->kube) { /* the machine's memory, disk and ports are not the cluster's */
-		r = mill_kube_preflight(run->ctx->kube, run->plan, err);
-		return r < 0 ? r : mill_cluster_layer_check(run->ctx, err);
+		r = mill_cluster_layer_check(run->ctx, err); /* first: of kinds that are not there, nobody has rights */
+		return r < 0 ? r : mill_kube_preflight(run->ctx->kube, run->plan, err);
 	}
 	r = mill_preflight(run->ctx->model, run->ctx->platform, &run->host, run->plan, &f, err);
 

@@ -143,6 +143,9 @@ static void list(struct mill_loading *l, const char *name)
 		list(l, c->stands_in);
 	if (c && c->extends)
 		list(l, c->extends);
+	for (size_t i = 0; c && i < c->n_charts; i++) /* the cluster's layer: what tells that it is there */
+		for (size_t k = 0; k < c->charts[i].n_needs; k++)
+			list(l, c->charts[i].needs[k]);
 	for (size_t i = 0; c && i < c->n_collects; i++)
 		for (size_t k = 0; k < l->n_folders && mill_streq(c->collects[i], "environments"); k++)
 			if (l->folders[k].environment)

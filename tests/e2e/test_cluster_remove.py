@@ -94,7 +94,7 @@ class Layer:
 
     def clean(self):
         self.cluster.kubectl("delete", "crd", f"widgets.{self.group}", f"gadgets.{self.group}", "--ignore-not-found", "--wait=false")
-        self.cluster.kubectl("delete", "clusterrole", self.mark, "--ignore-not-found")
+        self.cluster.kubectl("delete", f"clusterrole/{self.mark}", f"clusterrolebinding/{self.mark}", "--ignore-not-found")
         self.cluster.kubectl("delete", "namespace", self.namespace, f"{self.namespace}-2", "--ignore-not-found", "--wait=false")
 
 
@@ -311,6 +311,32 @@ def test_whether_it_is_there_is_known_to_every_user(operator, cluster):  # noqa:
     operator.install()
     assert check().out == f"{operator.mark}: there, by data-mill\n"
     operator.uninstall()
+
+
+def test_up_says_what_the_cluster_lacks(operator, cluster):  # noqa: F811
+    """Before anything is changed, also to one who may list no CRD."""
+    home = operator.folder / "components" / "wants"
+    (home / "kubernetes").mkdir(parents=True)
+    (home / "README.md").write_text("# wants\n")
+    (home / "kubernetes" / "widget.yaml").write_text(json.dumps(widget(operator.group, "wanted")))
+    (home / "component.yaml").write_text(json.dumps({
+        "schema": 1, "name": "wants", "category": "support", "summary": "wants an operator", "version": "1", "targets": ["kubernetes"],
+        "kubernetes": {"default": "chart", "chart": {"needs": [operator.mark], "objects": ["widget.yaml"], "selector": "made-by=nobody"}},
+    }))
+    (operator.folder / "f.yaml").write_text(f"project: {{k8s_namespace: {operator.namespace}, k8s_default_config: target.yaml, flavour: wants}}\n")
+    user = restricted_kubeconfig(operator, cluster)
+    cluster.kubectl("create", "clusterrole", operator.mark, "--verb=get", "--resource=namespaces")  # `up` reads which cluster it is
+    cluster.kubectl("create", "clusterrolebinding", operator.mark, f"--clusterrole={operator.mark}", f"--serviceaccount={operator.namespace}:user")
+    words = ("up", "-h", "-f", operator.folder / "f.yaml", "--yes", "--kubeconfig", user)
+    before = operator.names()
+    done = operator.program.run(*words, code=1)
+    assert f"wants needs {operator.mark}: the cluster has no widgets.{operator.group}" in done.err, done.err
+    assert f"data-mill cluster install -h {operator.mark}" in done.err
+    assert {n for n in operator.names() if "Lease" not in n} == before
+    cluster.kubectl("create", "-f", "-", input=json.dumps(crd(operator.group)))  # others'
+    operator.program.run(*words)
+    assert operator.get(f"widgets.{operator.group}", "wanted")
+    operator.program.run("destroy", "--platform", operator.namespace, "--yes", "--delete-data")
 
 
 # ---- for Argo CD and Flux ----

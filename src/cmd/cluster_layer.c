@@ -92,17 +92,23 @@ static int reach(struct work *w, struct mill_error *err)
 {
 	struct mill_cluster_host host = {.layout = &w->ctx.layout, .cancel_fd = mill_interrupt_fd(NULL)};
 	_cleanup_cluster_ struct mill_cluster *cluster = NULL;
-	const char *packages = mill_opt(w->ctx.inv, "packages");
 	int r = mill_cluster_new(&w->ctx.model->project, &host, &cluster, err);
 
+	return r < 0 ? r : mill_cluster_access(cluster, &w->kubeconfig, &w->context, err);
+}
+
+static int find_tools(struct work *w, struct mill_error *err)
+{
+	const char *packages = mill_opt(w->ctx.inv, "packages");
+	int r;
+
 	w->packages = packages ? mill_xstrdup(packages) : mill_path_join(w->ctx.layout.cache, "charts");
-	r = r < 0 ? r : mill_cluster_access(cluster, &w->kubeconfig, &w->context, err);
-	r = r < 0 ? r : mill_cluster_tool(&w->ctx.layout, "helm", &w->helm, err);
+	r = mill_cluster_tool(&w->ctx.layout, "helm", &w->helm, err);
 	return r < 0 ? r : mill_cluster_tool(&w->ctx.layout, "kubectl", &w->kubectl, err);
 }
 
 /* Two loads: the first says what is needed, the second binds exactly that. */
-static int begin(struct work *w, struct mill_invocation *inv, struct mill_error *err)
+static int begin(struct work *w, struct mill_invocation *inv, bool ask_cluster, struct mill_error *err)
 {
 	int r;
 
@@ -114,7 +120,8 @@ static int begin(struct work *w, struct mill_invocation *inv, struct mill_error 
 	mill_context_release(&w->ctx);
 	w->ctx = (struct mill_context)MILL_CONTEXT_INIT(inv);
 	r = load(w, &w->names, err);
-	r = r < 0 ? r : reach(w, err);
+	r = r < 0 || !ask_cluster ? r : reach(w, err);
+	r = r < 0 ? r : find_tools(w, err);
 	r = r < 0 ? r : mill_platform_open(&w->ctx.layout, "layer", w->ctx.model->project.name, &w->ctx.platform, err);
 	if (r < 0)
 		return r;
@@ -187,7 +194,7 @@ int mill_cluster_layer_render(struct mill_invocation *inv, struct mill_strbuf *o
 {
 	_cleanup_(work_release) struct work w = {0};
 	_cleanup_json_ json_t *seen = json_object();
-	int r = begin(&w, inv, err);
+	int r = begin(&w, inv, false, err);
 
 	for (size_t i = 0; r == 0 && i < w.names.n; i++) {
 		struct mill_rendered *c = mill_render_find(w.render, w.names.items[i]);
@@ -239,7 +246,7 @@ static int check(struct work *w, struct mill_error *err)
 static int run_install(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_(work_release) struct work w = {0};
-	int r = begin(&w, inv, err);
+	int r = begin(&w, inv, true, err);
 
 	if (r == 0 && mill_opt_on(inv, "check"))
 		r = check(&w, err);
@@ -253,7 +260,7 @@ static int run_install(struct mill_invocation *inv, struct mill_error *err)
 static int run_uninstall(struct mill_invocation *inv, struct mill_error *err)
 {
 	_cleanup_(work_release) struct work w = {0};
-	int r = begin(&w, inv, err);
+	int r = begin(&w, inv, true, err);
 
 	for (size_t i = w.names.n; r == 0 && i > 0; i--)
 		if (!inv->args.n || mill_strv_contains(&inv->args, w.names.items[i - 1]))

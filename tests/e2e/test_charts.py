@@ -476,9 +476,34 @@ def of_the_cluster(component):
     return [c for c in (chart if isinstance(chart, list) else [chart]) if c.get("layer") == "cluster"]
 
 
+def test_the_clusters_layer_is_rendered(tmp_path):
+    """All of it at once, no cluster asked: the same bytes each time, each object in its namespace, no Secret of ours."""
+    names = [n for n in UPSTREAM if n not in KUSTOMIZED and of_the_cluster(n)]
+    if not PACKAGES or any(not (Path(PACKAGES) / f"{c['name']}-{c['version']}.tgz").exists() for n in names for c in of_the_cluster(n)):
+        pytest.skip("upstream's charts are not ours to keep: MILL_TEST_CHARTS names no folder with all of the cluster's layer")
+    flavour = project_with_charts(tmp_path)
+    for name in names:
+        unpinned(tmp_path, name)
+    program = Mill(tmp_path / "home", cwd=tmp_path)
+    for file in ("one", "two"):
+        program.run("render", "-h", "-f", flavour, "--layer", "cluster", "--packages", PACKAGES, "--output", tmp_path / file)
+    text = (tmp_path / "one").read_text()
+    assert text == (tmp_path / "two").read_text()
+    objects = [json.loads("\n".join(line for line in d.splitlines() if not line.startswith("#"))) for d in text.split("---\n")[1:]]
+    kinds = {(o["spec"]["group"], o["spec"]["names"]["kind"]): o["spec"]["scope"] for o in objects if o["kind"] == "CustomResourceDefinition"}
+    assert len(kinds) > 60
+    for o in objects:
+        group = o["apiVersion"].rpartition("/")[0]
+        namespaced = kinds.get((group, o["kind"]), "Namespaced" if o["kind"] in ("Deployment", "Service", "ConfigMap", "Secret", "Role", "RoleBinding", "ServiceAccount", "Job") else "")
+        if namespaced:
+            assert ("namespace" in o["metadata"]) == (namespaced == "Namespaced"), o["metadata"]
+    assert "# Secret monitoring/kube-prometheus-stack-grafana-auth must exist, with the keys admin-user admin-password" in text
+    assert not [o for o in objects if o["kind"] == "Secret" and o["metadata"]["name"] == "kube-prometheus-stack-grafana-auth"]
+
+
 def unpinned(project, component):
     """A project's own copy of a component, without digests: the packages in MILL_TEST_CHARTS may be built from the projects' trees."""
-    (project / "data-mill.yaml").write_text("")
+    (project / "data-mill.yaml").write_text("")  # which makes it one
     copy = shutil.copytree(ROOT / "components" / component, project / "components" / component)
     manifest = copy / "component.yaml"
     manifest.write_text(re.sub(r"(?m)^ *digest: sha256:.*\n", "", manifest.read_text()))

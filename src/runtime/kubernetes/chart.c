@@ -123,7 +123,7 @@ int mill_kube_chart_package(struct mill_kube *k, const struct mill_chart_release
 {
 	const struct mill_chart_helm helm = {.helm = k->helm, .kubectl = k->kubectl};
 	const struct mill_chart *chart = rel->chart;
-	_cleanup_free_ char *folder = charts_folder(k);
+	_cleanup_free_ char *folder = charts_folder(k), *fresh = NULL;
 	_cleanup_strv_ struct mill_strv argv = {0}, words = {0};
 	struct mill_kube_call c = {.what = "pull a chart", .cancel_fd = p ? mill_progress_cancel_fd(p) : -1, .timeout_ms = HELM_MS};
 	int r;
@@ -138,14 +138,19 @@ int mill_kube_chart_package(struct mill_kube *k, const struct mill_chart_release
 	mill_error_release(err);
 	if (p)
 		mill_progress_report(p, -1, "pull chart %s %s", chart->name, chart->version);
-	r = mill_mkdir_p(folder, 0755, err);
-	mill_chart_argv_pull(&helm, chart, folder, &argv);
+	r = mill_chart_package_begin(folder, &fresh, err);
+	if (r < 0)
+		return r;
+	mill_chart_argv_pull(&helm, chart, fresh, &argv);
 	for (size_t i = 1; i < argv.n; i++)
 		mill_strv_add(&words, argv.items[i]);
-	r = r < 0 ? r : mill_kube_helm_v(k, &c, &words, NULL, err);
-	if (r < 0)
+	r = mill_kube_helm_v(k, &c, &words, NULL, err);
+	r = r < 0 ? r : mill_chart_package_end(fresh, folder, chart, err);
+	if (r < 0) {
+		mill_rm_rf(fresh, NULL);
 		return mill_error_hint(err, "where there is no way to %s, put %s-%s.tgz into %s", chart->repository, chart->name,
 				       chart->version, folder);
+	}
 	return mill_chart_package_find(folder, chart, ret, err);
 }
 

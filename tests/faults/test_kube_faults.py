@@ -58,6 +58,26 @@ def test_a_claim_that_stays_pending(kube):
     assert "storage_class" in failed.err and "no-such-class" in failed.err, failed
 
 
+def test_a_data_volume_that_stays_pending(kube):
+    """It is said why, the rest of the platform is up, and pods that would mount it do not wait for it."""
+    data_folder(kube)
+    one(kube, project={"data_folder": str(kube.project / "data")})
+    path = kube.project / "flavours" / "default.yaml"
+    text = json.loads(path.read_text())
+    text["hybrid"]["data"] = {"storage_class": "no-such-class"}
+    path.write_text(json.dumps(text))
+    kube.env["DATA_MILL_KUBE_WAIT"] = "20s"
+    failed = kube.up(check=False, code=1)
+    assert "data volume" in failed.err and "storage_class" in failed.err, failed
+    assert kube.status()["a.server"]["state"] == "ready"
+    kube("exec", "--platform", kube.namespace, "--", "/usr/bin/test", "!", "-e", "/data/word")
+
+
+def data_folder(kube):
+    (kube.project / "data").mkdir()
+    (kube.project / "data" / "word").write_text("one")
+
+
 def test_a_quota_that_is_too_small(kube):
     kube.cluster.kubectl("create", "namespace", kube.namespace)
     kube.cluster.kubectl("-n", kube.namespace, "create", "quota", "small", "--hard=pods=0")
@@ -216,14 +236,16 @@ def test_a_user_without_rights_is_told_which(kube, tmp_path, clean_roles):
 
 
 def test_a_user_with_the_role_that_we_ship(kube, tmp_path, clean_roles):
-    one(kube)
+    data_folder(kube)
+    data = {"data_folder": str(kube.project / "data")}
+    one(kube, project=data)
     role = kube("render", "-h", "-f", "default", "--layer", "role").out
     path = token_user(kube, tmp_path, role)
-    kube.flavour("a", kubeconfig=path)
+    kube.flavour("a", kubeconfig=path, project=data)
     kube.up()
     assert kube.status()["a.server"]["state"] == "ready"
     assert "listening" in kube.here("logs", "a").out
-    kube.here("exec", "--", "/bin/true")
+    assert kube("exec", "--platform", kube.namespace, "--", "/usr/bin/cat", "/data/word").out == "one"
     kube.here("down")
     kube.here("destroy", "--yes", "--delete-data")
 

@@ -158,6 +158,8 @@ void mill_kube_prepull(struct mill_kube *k, const char *image, struct mill_progr
 
 /* ---- ready.c ---- */
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err);
+/* How long a wait may last: what DATA_MILL_KUBE_WAIT says, else what is given. */
+uint64_t mill_kube_patience_ms(uint64_t unless_said_ms);
 /* The newest warning about an object whose name begins with `name`, of this reason unless NULL; owned, NULL: none. */
 char *mill_kube_warning(struct mill_kube *k, const char *name, const char *reason);
 /* What to do about it; NULL: nobody knows. */

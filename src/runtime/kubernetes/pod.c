@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 
+#define START_MS 240000
+
 static json_t *mounts(void)
 {
 	static const char *const places[][2] = {{"/data-mill/data", "data"}, {"/data-mill/config", "config"}, {"/data-mill/run", "run"},
@@ -44,14 +46,15 @@ json_t *mill_kube_pod_object(const struct mill_kube *k, const char *name, const 
 
 int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name, const json_t *objects, struct mill_error *err)
 {
-	struct mill_kube_call wait = {.what = what, .cancel_fd = -1, .timeout_ms = 300000};
+	uint64_t patience_ms = mill_kube_patience_ms(START_MS);
+	struct mill_kube_call wait = {.what = what, .cancel_fd = -1, .timeout_ms = patience_ms < INT32_MAX / 2 ? (int)patience_ms + 60000 : -1};
 	_cleanup_free_ char *pod = mill_xasprintf("pod/%s", name);
-	_cleanup_free_ char *why = NULL;
+	_cleanup_free_ char *why = NULL, *limit = mill_xasprintf("--timeout=%llums", (unsigned long long)patience_ms);
 	int r = mill_kube_apply(k, what, objects, err);
 
 	if (r < 0)
 		return r;
-	r = mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", "--timeout=240s", pod, NULL);
+	r = mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", limit, pod, NULL);
 	why = r < 0 ? mill_kube_warning(k, name, NULL) : NULL;
 	if (why) { /* kubectl only knows that it has waited long enough */
 		const char *hint = mill_kube_next_step(why);

@@ -265,6 +265,15 @@ static int look(struct wait *w, bool last, struct mill_error *err)
 	return failed(w, state, *reason ? reason : warning ? warning : "its probe did not succeed in time", "not ready", err);
 }
 
+/* A person, or a test, who does not want to wait that long. */
+uint64_t mill_kube_patience_ms(uint64_t unless_said_ms)
+{
+	const char *asked = getenv("DATA_MILL_KUBE_WAIT");
+	uint64_t given;
+
+	return asked && mill_parse_duration(asked, &given) == 0 ? given / MILL_MS : unless_said_ms;
+}
+
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err)
 {
 	struct wait w = {.k = k, .spec = spec, .p = p, .begin = mill_now_ns(),
@@ -272,14 +281,9 @@ int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_pr
 			 .workload = mill_json_get_string(json_object_get(spec, "charts") ? json_array_get(json_object_get(spec, "charts"), 0) :
 										   json_object_get(spec, "pod"),
 						   json_object_get(spec, "charts") ? "release" : "name", "")};
-	uint64_t limit_ms = (uint64_t)mill_service_deadline_ms(spec) * 2 + SLACK_MS, given;
-	const char *asked = getenv("DATA_MILL_KUBE_WAIT"); /* a person, or a test, who does not want to wait that long */
-	uint64_t deadline;
+	uint64_t deadline = w.begin + mill_kube_patience_ms((uint64_t)mill_service_deadline_ms(spec) * 2 + SLACK_MS) * MILL_MS;
 	int cancel_fd = mill_progress_cancel_fd(p), r;
 
-	if (asked && mill_parse_duration(asked, &given) == 0)
-		limit_ms = given / MILL_MS;
-	deadline = w.begin + limit_ms * MILL_MS;
 	mill_kube_stale(k);
 	for (;;) {
 		r = look(&w, mill_now_ns() > deadline, err);

@@ -44,6 +44,17 @@ def administrator(ask):
     return Redis(server["host"], server["ports"]["redis"], "admin", ask["secrets"]["admin"])
 
 
+def can_enter(ask, name, password):
+    server = ask["services"]["server"]
+    try:
+        return Redis(server["host"], server["ports"]["redis"], name, password)("PING") == "PONG"
+    except Failed:
+        return False
+
+
 def set_user(redis, name, password, keys):
     redis("ACL", "SETUSER", name, "reset", "on", hashed(password), f"~{keys}", f"&{keys}", "+@all", "-@admin", "-@dangerous", "+info", "+keys", "+flushdb")
-    redis("ACL", "SAVE")
+    try:
+        redis("ACL", "SAVE")
+    except Failed as error:
+        sys.exit(f"the user {name} would be gone with the server's next start ({error}): by its chart, the file of users is a Secret; `deployment: generic` keeps them")

@@ -110,6 +110,8 @@ static void apply_platform(struct job *j, const struct mill_chart_options *o)
 
 static void render_values(struct job *j, const struct mill_chart_options *o)
 {
+	const struct mill_node *given = mill_node_get(j->c->component->pod_options, "values");
+
 	if (!j->chart->name)
 		return;
 	j->rel->values = json_object();
@@ -122,6 +124,11 @@ static void render_values(struct job *j, const struct mill_chart_options *o)
 		mill_chart_merge(j->rel->values, tree);
 	}
 	apply_platform(j, o);
+	if (given && j->chart == j->c->component->charts) {
+		_cleanup_json_ json_t *values = mill_node_to_json(given);
+
+		mill_chart_merge(j->rel->values, values);
+	}
 	mill_chart_merge(j->rel->values, o->values);
 }
 

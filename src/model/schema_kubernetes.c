@@ -14,6 +14,7 @@ static const struct mill_schema object_name = {.type = MILL_T_TEXT,
 	.what = "a Kubernetes name (lower-case letters, digits, dashes, dots)",
 	.pattern = "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"};
 static const struct mill_schema text_map = {.type = MILL_T_MAP, .item = &mill_s_text, .max = 64};
+static const struct mill_schema value_map = {.type = MILL_T_MAP, .item = &any, .max = 256};
 static const struct mill_schema toleration_list = {.type = MILL_T_LIST, .item = &any, .max = 32};
 
 #define PLACEMENT \
@@ -27,6 +28,7 @@ static const struct mill_schema_key block_keys[] = {
 	{"deployment", &deployment, 0, "generic: our chart and image; chart: the project's own"},
 	{"replicas", &replicas, 0, "pods of its main service, where it keeps no data"},
 	{"storage", &mill_s_size, 0, "size of its volume"},
+	{"values", &value_map, 0, "of its (first) chart, over all else; Helm keeps them for everybody to read: no secrets"},
 	PLACEMENT,
 	{0}};
 const struct mill_schema mill_schema_pods_block = {.type = MILL_T_OBJECT, .keys = block_keys};

@@ -284,6 +284,8 @@ static void diff_component(struct mill_build *b, struct mill_planned *c)
 		unit = mill_diff_chart(b, c, record);
 	else if (!comp->n_services)
 		configure_tool(b, c, record);
+	if (!mill_by_chart(b, comp) && b->host->pods && mill_node_get(comp->pod_options, "values"))
+		mill_build_note(b, "note", "%s: `kubernetes.values` are of its chart, and it runs by ours: they are not used", comp->name);
 	mill_diff_deployment(b, c, record);
 	if (unit)
 		mill_diff_unit(b, c, unit);

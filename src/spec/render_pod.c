@@ -57,6 +57,7 @@ static json_t *options(const struct mill_render *r, const struct mill_component 
 	json_t *own = c->pod_options ? mill_node_to_json(c->pod_options) : json_object();
 	json_t *all = r->model->project.pod_options ? mill_node_to_json(r->model->project.pod_options) : NULL;
 
+	json_object_del(own, "values"); /* a chart's */
 	if (all)
 		json_object_update_missing(own, all);
 	json_decref(all);

@@ -188,6 +188,11 @@ def test_a_chart_from_nothing_to_nothing(charts):
     assert uids(t, "web") != web and uids(t, "store") == store and t.pods()["user"] == other
     assert "COLOUR=blue" in t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "env")
 
+    # what the chart alone has a word for
+    t.flavour("box, user", box={"kubernetes": {"storage": "2Gi", "values": {"colour": "of the sky"}}, "colour": "blue"})
+    t.up()
+    assert "COLOUR=of the sky" in t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "env")
+
     # what a hand changed is seen and mended
     t.cluster.kubectl("-n", t.namespace, "patch", "service", "box", "--type=merge", "-p", '{"spec":{"selector":{"part":"store"}}}')
     assert "Service box was changed in the cluster: spec.selector.part" in t("plan", "-h", "-f", "default").out
@@ -199,7 +204,7 @@ def test_a_chart_from_nothing_to_nothing(charts):
     assert not uids(t, "web") | uids(t, "store") | uids(t, "agent")
     assert {s["state"] for s in t.status().values()} == {"stopped"}
     t.up()
-    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "cat", "/keep/starts").count("started") == 3
+    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "cat", "/keep/starts").count("started") == 4
     assert uids(t, "agent") and {s["state"] for s in t.status().values()} == {"ready"}
 
     # destroy keeps claims, and nothing else of the chart; with --delete-data nothing is left at all
@@ -207,7 +212,7 @@ def test_a_chart_from_nothing_to_nothing(charts):
     assert claims(t) == {"box-keep": "box", "data-box-store-0": "box"}
     assert not t.cluster.helm("-n", t.namespace, "list", "-q").split()
     t.up()
-    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "cat", "/keep/starts").count("started") == 4
+    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "cat", "/keep/starts").count("started") == 5
     t.here("destroy", "--yes", "--delete-data")
     conftest.wait_for(lambda: not t.cluster.kubectl("get", "namespace", t.namespace, "-o", "name", "--ignore-not-found").strip(), 60, "the namespace to go")
     assert not {n for n in t.cluster.names() - before if t.namespace in n}

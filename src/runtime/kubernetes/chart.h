@@ -45,6 +45,12 @@ char *mill_kube_chart_fingerprint(const struct mill_kube *k, const char *compone
 /* Objects that an operator answers for, and its pods, into a snapshot. */
 int mill_kube_chart_look(struct mill_kube *k, json_t *snapshot, struct mill_error *err);
 bool mill_kube_has_charts(const struct mill_kube *k);
+/*
+ * A StatefulSet whose pod never became ready waits for it before it makes one of the newer template, for ever: such a pod is
+ * deleted.  https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+ */
+bool mill_kube_chart_is_stuck(const json_t *snapshot, const json_t *pod);
+void mill_kube_chart_unstick(struct mill_kube *k, const json_t *snapshot, const char *component);
 /* Scales all workloads to zero, and stops what an operator runs. */
 int mill_kube_chart_stop(struct mill_kube *k, const json_t *snapshot, const char *component, struct mill_error *err);
 /* New pods of the same templates. */

@@ -330,6 +330,53 @@ json_t *mill_kube_chart_state(const json_t *snapshot, const char *component, con
 	return o;
 }
 
+/* ---- stuck ---- */
+
+static bool is_ready(const json_t *pod)
+{
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(pod, "status"), "conditions"), i, c)
+		if (mill_streq(mill_json_get_string(c, "type", ""), "Ready"))
+			return mill_streq(mill_json_get_string(c, "status", ""), "True");
+	return false;
+}
+
+/* The StatefulSet that a pod is one of; NULL: none of the snapshot's. */
+static const json_t *set_of(const json_t *snapshot, const json_t *pod)
+{
+	const json_t *owner, *w;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(pod, "metadata"), "ownerReferences"), i, owner) {
+		w = json_object_get(json_object_get(snapshot, "workloads"), mill_json_get_string(owner, "name", ""));
+		if (w && is_kind(w, "StatefulSet"))
+			return w;
+	}
+	return NULL;
+}
+
+bool mill_kube_chart_is_stuck(const json_t *snapshot, const json_t *pod)
+{
+	const json_t *set = set_of(snapshot, pod);
+	const char *revision = mill_json_get_string(json_object_get(set, "status"), "updateRevision", NULL);
+
+	return revision && is_current(set) && !is_ready(pod) && strcmp(label_of(pod, "controller-revision-hash"), revision) != 0;
+}
+
+void mill_kube_chart_unstick(struct mill_kube *k, const json_t *snapshot, const char *component)
+{
+	const json_t *pod;
+	size_t i;
+
+	json_array_foreach(json_object_get(snapshot, "pods"), i, pod)
+		if (is_of(pod, component) && mill_kube_chart_is_stuck(snapshot, pod))
+			(void)mill_kube_kubectl(k, MILL_KUBE_CALL("replace a pod that is in the way"), NULL, NULL, NULL, "delete", "pod",
+						mill_json_get_string(json_object_get(pod, "metadata"), "name", ""), "--wait=false",
+						"--ignore-not-found", NULL);
+}
+
 /* ---- stopping ---- */
 
 /* "deployment/NAME", owned. */

@@ -1,5 +1,5 @@
 /* Waiting until a workload runs what was asked for, and saying why it does not. */
-#include "runtime/kubernetes/internal.h"
+#include "runtime/kubernetes/chart.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -231,6 +231,8 @@ static int look(struct wait *w, bool last, struct mill_error *err)
 		tell(w, "the API server does not answer", NULL);
 		return last ? mill_fail(err, why.code ? why.code : EIO, "%s: %s", w->id, why.message) : 0;
 	}
+	if (json_object_get(w->spec, "charts"))
+		mill_kube_chart_unstick(w->k, snapshot, mill_json_get_string(w->spec, "component", ""));
 	state = mill_kube_state_of(w->k, snapshot, w->id);
 	now = mill_json_get_string(state, "state", "absent");
 	reason = mill_json_get_string(state, "reason", "");
@@ -281,7 +283,9 @@ int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_pr
 			 .workload = mill_json_get_string(json_object_get(spec, "charts") ? json_array_get(json_object_get(spec, "charts"), 0) :
 										   json_object_get(spec, "pod"),
 						   json_object_get(spec, "charts") ? "release" : "name", "")};
-	uint64_t deadline = w.begin + mill_kube_patience_ms((uint64_t)mill_service_deadline_ms(spec) * 2 + SLACK_MS) * MILL_MS;
+	/* A chart's says how long it takes on a cluster already. */
+	uint64_t usual_ms = (uint64_t)mill_service_deadline_ms(spec) * (json_object_get(spec, "charts") ? 1 : 2) + SLACK_MS;
+	uint64_t deadline = w.begin + mill_kube_patience_ms(usual_ms) * MILL_MS;
 	int cancel_fd = mill_progress_cancel_fd(p), r;
 
 	mill_kube_stale(k);

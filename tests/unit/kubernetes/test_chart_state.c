@@ -57,9 +57,34 @@ static void test_states(void **state)
 	assert_null(mill_kube_chart_state(NULL, "box", NULL));
 }
 
+/* Only an old pod that is not ready is in a StatefulSet's way. */
+static void test_stuck(void **state)
+{
+	static const struct {
+		const char *seen, *revision, *ready;
+		bool stuck;
+	} cases[] = {
+		{"2", "old", "False", true},
+		{"2", "old", "True", false},
+		{"2", "new", "False", false},
+		{"1", "old", "False", false}, /* the set has not been looked at since */
+	};
+
+	for (size_t i = 0; i < MILL_ARRAY_LEN(cases); i++) {
+		_cleanup_free_ char *text = mill_xasprintf(
+			"{\"workloads\": {\"s\": {\"kind\": \"StatefulSet\", \"metadata\": {\"generation\": 2}, \"status\": {\"updateRevision\": \"new\", \"observedGeneration\": %s}}},"
+			" \"pods\": [{\"metadata\": {\"labels\": {\"controller-revision-hash\": \"%s\"}, \"ownerReferences\": [{\"name\": \"s\"}]},"
+			" \"status\": {\"conditions\": [{\"type\": \"Ready\", \"status\": \"%s\"}]}}]}",
+			cases[i].seen, cases[i].revision, cases[i].ready);
+		_cleanup_json_ json_t *snapshot = json_loads(text, 0, NULL);
+
+		assert_int_equal(mill_kube_chart_is_stuck(snapshot, json_array_get(json_object_get(snapshot, "pods"), 0)), cases[i].stuck);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_states)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_states), cmocka_unit_test(test_stuck)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,10 @@ import sys
 import resp
 
 ask = json.load(sys.stdin)
-if not resp.can_enter(ask, ask["settings"]["user"], ask["secrets"]["password"]):  # the chart's file of users has it
+known = resp.can_enter(ask, ask["settings"]["user"], ask["secrets"]["password"])
+try:
     resp.set_user(resp.administrator(ask), ask["settings"]["user"], ask["secrets"]["password"], "*")
+except resp.Unsaved as error:
+    if not known:  # a chart's file of users has it from the start
+        sys.exit(str(error))
 json.dump({"message": f"user {ask['settings']['user']}"}, sys.stdout)

@@ -8,6 +8,10 @@ class Failed(Exception):
     pass
 
 
+class Unsaved(Failed):
+    pass
+
+
 class Redis:
     def __init__(self, host, port, user=None, password=None):
         self.socket = socket.create_connection((host, int(port)), 10)
@@ -57,4 +61,4 @@ def set_user(redis, name, password, keys):
     try:
         redis("ACL", "SAVE")
     except Failed as error:
-        sys.exit(f"the user {name} would be gone with the server's next start ({error}): by its chart, the file of users is a Secret; `deployment: generic` keeps them")
+        raise Unsaved(f"the user {name} would be gone with the server's next start ({error}): by its chart, the file of users is a Secret; `deployment: generic` keeps them")

@@ -156,6 +156,11 @@ def children(pid, name):
     return found
 
 
+def started(t):
+    """How often the web's pods began, by what its claim keeps."""
+    return t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "cat", "/keep/starts").count("started")
+
+
 def claims(t):
     return {c["metadata"]["name"]: c["metadata"]["labels"].get("data-mill.io/component") for c in t.cluster.json("-n", t.namespace, "get", "pvc")["items"]}
 
@@ -193,6 +198,12 @@ def test_a_chart_from_nothing_to_nothing(charts):
     t.up()
     assert "COLOUR=of the sky" in t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "env")
 
+    # what is in a Secret of ours is another: so are the pods that read it
+    box(t, chart={"secrets": {"${release}-auth": {"word": "the new ${secret.word}"}}})
+    t.up()
+    assert "WORD=the new " + word in t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "env")
+    starts = started(t)
+
     # what a hand changed is seen and mended
     t.cluster.kubectl("-n", t.namespace, "patch", "service", "box", "--type=merge", "-p", '{"spec":{"selector":{"part":"store"}}}')
     assert "Service box was changed in the cluster: spec.selector.part" in t("plan", "-h", "-f", "default").out
@@ -204,7 +215,7 @@ def test_a_chart_from_nothing_to_nothing(charts):
     assert not uids(t, "web") | uids(t, "store") | uids(t, "agent")
     assert {s["state"] for s in t.status().values()} == {"stopped"}
     t.up()
-    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "cat", "/keep/starts").count("started") == 4
+    assert started(t) == starts + 1
     assert uids(t, "agent") and {s["state"] for s in t.status().values()} == {"ready"}
 
     # destroy keeps claims, and nothing else of the chart; with --delete-data nothing is left at all
@@ -212,7 +223,7 @@ def test_a_chart_from_nothing_to_nothing(charts):
     assert claims(t) == {"box-keep": "box", "data-box-store-0": "box"}
     assert not t.cluster.helm("-n", t.namespace, "list", "-q").split()
     t.up()
-    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/box", "--", "cat", "/keep/starts").count("started") == 5
+    assert started(t) == starts + 2
     t.here("destroy", "--yes", "--delete-data")
     conftest.wait_for(lambda: not t.cluster.kubectl("get", "namespace", t.namespace, "-o", "name", "--ignore-not-found").strip(), 60, "the namespace to go")
     assert not {n for n in t.cluster.names() - before if t.namespace in n}

@@ -268,6 +268,20 @@ static json_t *without(const json_t *charts, const json_t *wanted)
 	return gone;
 }
 
+/* Pods read their Secrets when they start, and a chart does not see that one of ours is another. */
+static bool secrets_differ(const json_t *before, const json_t *charts)
+{
+	const json_t *chart, *old;
+	size_t i, n;
+
+	json_array_foreach((json_t *)charts, i, chart)
+		json_array_foreach((json_t *)before, n, old)
+			if (mill_streq(mill_json_get_string(chart, "release", ""), mill_json_get_string(old, "release", "-")) &&
+			    !json_equal(json_object_get(chart, "secrets"), json_object_get(old, "secrets")))
+				return true;
+	return false;
+}
+
 int mill_kube_chart_deploy(struct mill_kube *k, const char *component, const json_t *charts, struct mill_chart_run *run,
 			   struct mill_progress *p, struct mill_error *err)
 {
@@ -286,6 +300,8 @@ int mill_kube_chart_deploy(struct mill_kube *k, const char *component, const jso
 		if (r == 0)
 			r = deploy_one(k, chart, component, run, &manifests, p, err);
 	r = r < 0 ? r : mill_kube_chart_wake(k, component, err);
+	if (r == 0 && secrets_differ(before, charts))
+		r = mill_kube_chart_restart(k, component, err);
 	return r < 0 ? r : mill_write_file(path, manifests.data ? manifests.data : "", manifests.len, 0600, 0, err);
 }
 

@@ -260,7 +260,7 @@ def test_init_and_a_new_component(mill, tmp_path):
     mill("up", cwd=folder, timeout=600)
     try:
         url = mill("open", "hello-world", "--print", cwd=folder).out.strip()
-        assert mill("env", "--format", "json", cwd=folder).json == {"HELLO_WORLD_URL": url.rstrip("/")}
+        assert mill("env", "--format", "json", cwd=folder).json == {"HELLO_WORLD_URL": url.rstrip("/"), "MILL_DATA_FOLDER": str(folder / "data")}
         assert get(int(url.split(":")[2].rstrip("/"))) == "hello\n"
         assert re.search(r"^ok +hello-world .*says hello\n1 ok, 0 failed, 0 skipped$", mill("test", cwd=folder).out, re.M)
         mill("plan", "--detailed-exitcode", cwd=folder)

@@ -14,11 +14,7 @@
  *	struct mill_chart_release rel;
  *	if (mill_chart_render(r, rendered, &component->charts[i], NULL, &rel, err) < 0) ...   also: diags of the model
  *	mill_chart_secrets_text(&rel, &where, resolve, arg, &text, err);    -> kubectl's standard input, wiped after
- *	if (mill_chart_package_find(folder, rel.chart, &package, err) == -ENOENT) {
- *		mill_chart_package_begin(folder, &new, err);
- *		mill_chart_argv_pull(&helm, rel.chart, new, &argv);            -> run it
- *		mill_chart_package_end(new, folder, rel.chart, err);           -> find again
- *	}
+ *	mill_chart_package_get(&helm, rel.chart, folder, run, arg, &package, err);   found there, or pulled by `run`
  *	mill_chart_hand_over(&rel, resolve, arg, &values, err);             in memory; what only a chart's values can say, too
  *	mill_chart_argv_upgrade(&helm, &rel, package, values.path, &argv);  -> run it with keep_fds
  *	mill_chart_objects_text(&rel, &where, &text, err);                  -> kubectl's standard input
@@ -161,10 +157,15 @@ void mill_chart_merge(json_t *into, const json_t *over);
  * another one than the manifest says.
  */
 int mill_chart_package_find(const char *folder, const struct mill_chart *chart, char **ret, struct mill_error *err);
-/* A new folder inside, to pull into; owned. */
-int mill_chart_package_begin(const char *folder, char **ret, struct mill_error *err);
-/* What was pulled there becomes NAME-VERSION.tgz in `folder`, whole or not at all; the folder of before goes, also on failure. */
-int mill_chart_package_end(const char *pulled, const char *folder, const struct mill_chart *chart, struct mill_error *err);
+/* Runs helm with these words to its end. */
+typedef int mill_chart_run_fn(void *arg, struct mill_strv *argv, struct mill_error *err);
+struct mill_chart_helm;
+/* helm pull: NAME-VERSION.tgz in `folder`, whole or not at all. */
+int mill_chart_package_pull(const struct mill_chart_helm *h, const struct mill_chart *chart, const char *folder,
+			    mill_chart_run_fn *run, void *arg, struct mill_error *err);
+/* Found in the folder, or pulled there; owned. */
+int mill_chart_package_get(const struct mill_chart_helm *h, const struct mill_chart *chart, const char *folder,
+			   mill_chart_run_fn *run, void *arg, char **ret, struct mill_error *err);
 /* ---- digests in manifests (lock.c) ---- */
 /* Writes the digest (hex) of the component's chart `index` into its component.yaml; where several change, the last one first. */
 int mill_chart_lock(const struct mill_component *c, size_t index, const char *digest, struct mill_error *err);

@@ -163,27 +163,15 @@ static int make_secrets(const struct mill_layer *l, const struct mill_chart_rele
 	return r;
 }
 
+static int pull(void *arg, struct mill_strv *argv, struct mill_error *err)
+{
+	mill_layer_say(arg, "helm pull %s", argv->items[2]);
+	return mill_layer_run(arg, argv, NULL, false, NULL, err);
+}
+
 int mill_layer_package(const struct mill_layer *l, const struct mill_chart *chart, char **ret, struct mill_error *err)
 {
-	_cleanup_strv_ struct mill_strv argv = {0};
-	_cleanup_free_ char *new = NULL;
-	int r = mill_chart_package_find(l->packages, chart, ret, err);
-
-	if (r != -ENOENT)
-		return r;
-	mill_layer_say(l, "pull %s %s", chart->name, chart->version);
-	r = mill_chart_package_begin(l->packages, &new, err);
-	if (r < 0)
-		return r;
-	mill_chart_argv_pull(&l->helm, chart, new, &argv);
-	r = mill_layer_run(l, &argv, NULL, false, NULL, err);
-	r = r < 0 ? r : mill_chart_package_end(new, l->packages, chart, err);
-	if (r < 0) {
-		mill_rm_rf(new, NULL);
-		return mill_error_hint(err, "where there is no way to %s, put %s-%s.tgz into %s", chart->repository, chart->name,
-				       chart->version, l->packages);
-	}
-	return mill_chart_package_find(l->packages, chart, ret, err);
+	return mill_chart_package_get(&l->helm, chart, l->packages, pull, (void *)l, ret, err);
 }
 
 /* The files of crds/ folders out of what helm template prints ("helm show crds" runs files together without a separator). */

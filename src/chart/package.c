@@ -8,7 +8,8 @@ static char *file_name(const struct mill_chart *chart)
 	return mill_xasprintf("%s-%s.tgz", chart->name, chart->version);
 }
 
-int mill_chart_package_begin(const char *folder, char **ret, struct mill_error *err)
+/* A new folder inside, to pull into; owned. */
+static int begin(const char *folder, char **ret, struct mill_error *err)
 {
 	_cleanup_free_ char *dir = mill_path_join(folder, ".pull-XXXXXX");
 	int r = mill_mkdir_p(folder, 0755, err);
@@ -22,7 +23,7 @@ int mill_chart_package_begin(const char *folder, char **ret, struct mill_error *
 }
 
 /* Flink's is called flink-kubernetes-operator-1.15.0-helm.tgz: Helm keeps the name of the URL. */
-int mill_chart_package_end(const char *pulled, const char *folder, const struct mill_chart *chart, struct mill_error *err)
+static int end(const char *pulled, const char *folder, const struct mill_chart *chart, struct mill_error *err)
 {
 	_cleanup_free_ char *name = file_name(chart), *to = mill_path_join(folder, name), *from = NULL;
 	_cleanup_strv_ struct mill_strv names = {0};
@@ -37,8 +38,38 @@ int mill_chart_package_end(const char *pulled, const char *folder, const struct 
 		r = mill_fail(err, ENOENT, "helm pull %s %s: it wrote no package", chart->name, chart->version);
 	if (r == 0 && rename(from, to) < 0)
 		r = mill_fail_errno(err, errno, "%s", to);
-	mill_rm_rf(pulled, NULL);
 	return r;
+}
+
+int mill_chart_package_pull(const struct mill_chart_helm *h, const struct mill_chart *chart, const char *folder,
+			    mill_chart_run_fn *run, void *arg, struct mill_error *err)
+{
+	_cleanup_strv_ struct mill_strv argv = {0};
+	_cleanup_free_ char *fresh = NULL;
+	int r = begin(folder, &fresh, err);
+
+	if (r < 0)
+		return r;
+	mill_chart_argv_pull(h, chart, fresh, &argv);
+	r = run(arg, &argv, err);
+	r = r < 0 ? r : end(fresh, folder, chart, err);
+	mill_rm_rf(fresh, NULL);
+	return r;
+}
+
+int mill_chart_package_get(const struct mill_chart_helm *h, const struct mill_chart *chart, const char *folder,
+			   mill_chart_run_fn *run, void *arg, char **ret, struct mill_error *err)
+{
+	int r = mill_chart_package_find(folder, chart, ret, err);
+
+	if (r != -ENOENT)
+		return r;
+	mill_error_release(err);
+	r = mill_chart_package_pull(h, chart, folder, run, arg, err);
+	if (r < 0)
+		return mill_error_hint(err, "where there is no way to %s, put %s-%s.tgz into %s", chart->repository, chart->name,
+				       chart->version, folder);
+	return mill_chart_package_find(folder, chart, ret, err);
 }
 
 int mill_chart_package_find(const char *folder, const struct mill_chart *chart, char **ret, struct mill_error *err)

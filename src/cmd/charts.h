@@ -4,10 +4,6 @@
 
 #include "cmd/context.h"
 
-struct mill_chart;
-struct mill_chart_helm;
-/* helm pull into NAME-VERSION.tgz of a folder; not compared with anything yet. */
-int mill_charts_pull_one(const struct mill_chart_helm *helm, const struct mill_chart *chart, const char *folder, struct mill_error *err);
 /*
  * `component relock`: fetches the pinned package of each of the component's charts anew and writes its digest into the manifest.
  * One that differs from what the manifest says is refused: the same version was published twice.

@@ -17,29 +17,21 @@ static char *folder_of(const struct mill_context *ctx)
 	return output ? mill_xstrdup(output) : mill_path_join(ctx->layout.cache, "charts");
 }
 
-int mill_charts_pull_one(const struct mill_chart_helm *helm, const struct mill_chart *chart, const char *folder, struct mill_error *err)
+static int run_helm(void *arg, struct mill_strv *argv, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf said = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
-	_cleanup_strv_ struct mill_strv argv = {0};
-	_cleanup_free_ char *new = NULL;
 	struct mill_run run = MILL_RUN_INIT;
-	int status = 0, r = mill_chart_package_begin(folder, &new, err);
+	int status = 0, r;
 
-	if (r < 0)
-		return r;
-	mill_chart_argv_pull(helm, chart, new, &argv);
-	run.spawn.argv = mill_strv_argv(&argv);
+	run.spawn.argv = mill_strv_argv(argv);
 	run.merge_stderr = true;
 	run.cancel_fd = mill_interrupt_fd(NULL);
 	r = mill_run(&run, &said, NULL, &status, err);
 	if (r == 0 && status != 0) {
 		_cleanup_free_ char *reason = mill_chart_reason(said.data);
 
-		r = mill_fail(err, EIO, "helm pull %s %s: %s", chart->name, chart->version, reason);
+		r = mill_fail(err, EIO, "helm pull %s: %s", argv->items[2], reason);
 	}
-	r = r < 0 ? r : mill_chart_package_end(new, folder, chart, err);
-	if (r < 0)
-		mill_rm_rf(new, NULL);
 	return r;
 }
 
@@ -48,12 +40,8 @@ static int one(const struct mill_chart_helm *helm, const struct mill_chart *char
 {
 	_cleanup_free_ char *package = NULL;
 	char digest[MILL_SHA256_HEX];
-	int r = mill_chart_package_find(folder, chart, &package, err);
+	int r = mill_chart_package_get(helm, chart, folder, run_helm, NULL, &package, err);
 
-	if (r == -ENOENT) {
-		r = mill_charts_pull_one(helm, chart, folder, err);
-		r = r < 0 ? r : mill_chart_package_find(folder, chart, &package, err);
-	}
 	r = r < 0 ? r : mill_hash_file(MILL_SHA256, package, digest, err);
 	if (r == 0)
 		mill_outf("%s %s sha256:%s%s\n", chart->name, chart->version, digest, chart->digest ? "" : " (not in the manifest)");
@@ -71,7 +59,7 @@ static int fetch_digest(const struct mill_chart_helm *helm, const struct mill_ch
 	if (!mkdtemp(dir))
 		return mill_fail_errno(err, errno, "a folder for a chart");
 	unpinned.digest = NULL;
-	r = mill_charts_pull_one(helm, chart, dir, err);
+	r = mill_chart_package_pull(helm, chart, dir, run_helm, NULL, err);
 	r = r < 0 ? r : mill_chart_package_find(dir, &unpinned, &package, err);
 	r = r < 0 ? r : mill_hash_file(MILL_SHA256, package, digest, err);
 	mill_rm_rf(dir, NULL);

@@ -118,40 +118,36 @@ static char *own_chart(const struct mill_kube *k, const struct mill_chart *chart
 	return mill_xasprintf("%s/helm-charts/%s", k->layout->resources, mill_path_basename(chart->path));
 }
 
+struct pulling {
+	struct mill_kube *k;
+	struct mill_progress *p; /* NULL: nobody looks */
+};
+
+static int pull(void *arg, struct mill_strv *argv, struct mill_error *err)
+{
+	const struct pulling *on = arg;
+	struct mill_kube_call c = {.what = "pull a chart", .cancel_fd = on->p ? mill_progress_cancel_fd(on->p) : -1, .timeout_ms = HELM_MS};
+	_cleanup_strv_ struct mill_strv words = {0};
+
+	for (size_t i = 1; i < argv->n; i++) /* the program is mill_kube_helm_v()'s to name */
+		mill_strv_add(&words, argv->items[i]);
+	if (on->p)
+		mill_progress_report(on->p, -1, "helm pull %s", words.items[1]);
+	return mill_kube_helm_v(on->k, &c, &words, NULL, err);
+}
+
 int mill_kube_chart_package(struct mill_kube *k, const struct mill_chart_release *rel, struct mill_progress *p, char **ret,
 			    struct mill_error *err)
 {
 	const struct mill_chart_helm helm = {.helm = k->helm, .kubectl = k->kubectl};
-	const struct mill_chart *chart = rel->chart;
-	_cleanup_free_ char *folder = charts_folder(k), *fresh = NULL;
-	_cleanup_strv_ struct mill_strv argv = {0}, words = {0};
-	struct mill_kube_call c = {.what = "pull a chart", .cancel_fd = p ? mill_progress_cancel_fd(p) : -1, .timeout_ms = HELM_MS};
-	int r;
+	_cleanup_free_ char *folder = charts_folder(k);
+	struct pulling on = {.k = k, .p = p};
 
-	if (chart->path) {
-		*ret = own_chart(k, chart);
+	if (rel->chart->path) {
+		*ret = own_chart(k, rel->chart);
 		return 0;
 	}
-	r = mill_chart_package_find(folder, chart, ret, err);
-	if (r != -ENOENT)
-		return r;
-	mill_error_release(err);
-	if (p)
-		mill_progress_report(p, -1, "pull chart %s %s", chart->name, chart->version);
-	r = mill_chart_package_begin(folder, &fresh, err);
-	if (r < 0)
-		return r;
-	mill_chart_argv_pull(&helm, chart, fresh, &argv);
-	for (size_t i = 1; i < argv.n; i++)
-		mill_strv_add(&words, argv.items[i]);
-	r = mill_kube_helm_v(k, &c, &words, NULL, err);
-	r = r < 0 ? r : mill_chart_package_end(fresh, folder, chart, err);
-	if (r < 0) {
-		mill_rm_rf(fresh, NULL);
-		return mill_error_hint(err, "where there is no way to %s, put %s-%s.tgz into %s", chart->repository, chart->name,
-				       chart->version, folder);
-	}
-	return mill_chart_package_find(folder, chart, ret, err);
+	return mill_chart_package_get(&helm, rel->chart, folder, pull, &on, ret, err);
 }
 
 /* ---- helm ---- */

@@ -121,7 +121,7 @@ if PODS:
             if e.status != 404:
                 raise
             return pod
-        if claim.status.phase != "Bound" or claim.metadata.deletion_timestamp:
+        if (claim.metadata.labels or {}).get("data-mill.io/role") != "data" or claim.status.phase != "Bound" or claim.metadata.deletion_timestamp:
             return pod
         notebook = pod.spec.containers[0]
         pod.spec.volumes.append(V1Volume(name="data", persistent_volume_claim=V1PersistentVolumeClaimVolumeSource(claim_name=name)))

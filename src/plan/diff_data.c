@@ -84,6 +84,21 @@ static void volume(struct mill_build *b, const char *digest)
 			  "files changed since it was filled");
 }
 
+/* `mount: false` where there is one: it is kept, and nobody mounts it any more. */
+static void leave(struct mill_build *b)
+{
+	const struct mill_project *project = &b->m->project;
+	_cleanup_free_ char *claim = mill_place_data_claim(b->p->name), *name = mill_xasprintf("volume %s", claim);
+	_cleanup_json_ json_t *there = NULL;
+
+	if (!b->host->data_volume || !project->data_folder || project->data.mount)
+		return;
+	there = b->host->data_volume(b->host->arg);
+	if (there)
+		mill_build_action(b, MILL_ACTION_PUBLISH, NULL, name, NULL, json_pack("{s:s, s:b}", "volume", claim, "leave", 1),
+				  "not mounted any more; it is kept");
+}
+
 /* Also when nothing is to be filled: pods may mount it. */
 static json_t *wanted_volume(const struct mill_build *b)
 {
@@ -104,6 +119,7 @@ void mill_diff_data(struct mill_build *b)
 	char digest[MILL_SHA256_HEX];
 
 	b->plan->data_volume = wanted_volume(b);
+	leave(b);
 	if (!folder || b->o->no_data || b->o->start_only || !b->host->folder_digest ||
 	    b->host->folder_digest(b->host, folder, digest, NULL) < 0)
 		return;

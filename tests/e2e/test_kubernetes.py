@@ -235,6 +235,21 @@ def test_the_data_folder_is_a_volume(kube):
     # no pod of ours is left over, and the volume stays as long as its data may not go
     assert not [p for p in t.cluster.kubectl("-n", t.namespace, "get", "pods", "-o", "name").split() if "/data-" in p]
     assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/a", "--", "/usr/bin/cat", "/data/word") == "six"
+    # not wanted any more: nobody mounts it, and it is kept; wanted again, it is looked at
+    path = t.project / "flavours" / "default.yaml"
+    wanted = path.read_text()
+    text = json.loads(wanted)
+    text["hybrid"]["data"] = {"mount": False}
+    path.write_text(json.dumps(text))
+    assert "it is kept" in t.up().out
+    assert "nothing to do" in t("plan", "-h", "-f", "default", "--detailed-exitcode").out and claim(t)
+    t("exec", "--platform", t.namespace, "--", "/usr/bin/test", "!", "-e", "/data/word")
+    assert t.cluster.kubectl("-n", t.namespace, "exec", "deploy/a", "--", "/usr/bin/ls", "/data", check=False) == ""
+    path.write_text(wanted)
+    t.up()
+    assert "nothing to do" in t("plan", "-h", "-f", "default", "--detailed-exitcode").out
+    assert seen_by_a_session(t) == expected | {"word": "six"}
+
     t.here("down")
     assert claim(t)
     asked = t.here("destroy", "--delete-data", check=False)

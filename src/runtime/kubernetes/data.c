@@ -179,7 +179,7 @@ static int in_a_pod(struct mill_kube *k, const char *image, const json_t *claim,
 
 	mount(k, pod, claim, true);
 	json_array_append_new(list, pod);
-	r = mill_kube_pod_start(k, "start the pod that fills the data volume", name, list, err);
+	r = mill_kube_pod_start(k, "start the pod that fills the data volume", name, list, fill->cancel_fd, err);
 	if (r == 0)
 		r = mill_kube_fill_pod(k, name, fill, ret, err);
 	(void)mill_kube_kubectl(k, MILL_KUBE_CALL("remove the pod that filled the data volume"), NULL, NULL, NULL, "delete", object,
@@ -202,6 +202,16 @@ static int fill_volume(struct filling *f, const char *folder, const char *digest
 	return r < 0 ? r : mark(f->k, digest, err);
 }
 
+/* It stays the platform's, which is how it goes with the platform's data; a later claim takes it back. */
+static int leave(struct mill_kube *k, struct mill_error *err)
+{
+	_cleanup_free_ char *name = mill_place_data_claim(k->namespace);
+
+	mill_kube_stale(k);
+	return mill_kube_kubectl(k, MILL_KUBE_CALL("leave the data volume"), NULL, NULL, err, "label", "--overwrite", "persistentvolumeclaim",
+				 name, "data-mill.io/role=left", NULL);
+}
+
 static void to_engine(void *arg, double fraction, const char *text)
 {
 	mill_progress_report(arg, fraction, "%s", text);
@@ -212,7 +222,11 @@ int mill_kube_data_action(struct mill_kube *k, const struct mill_action *a, stru
 	struct filling f = {.k = k, .on_progress = to_engine, .arg = p};
 	struct mill_kube_filled done = {0};
 	char size[32];
-	int r = fill_volume(&f, mill_json_get_string(a->data, "folder", ""), mill_json_get_string(a->data, "digest", ""),
+	int r;
+
+	if (mill_json_get_bool(a->data, "leave", false))
+		return leave(k, err);
+	r = fill_volume(&f, mill_json_get_string(a->data, "folder", ""), mill_json_get_string(a->data, "digest", ""),
 			    mill_json_get_string(a->data, "image", ""), mill_progress_cancel_fd(p), &done, err);
 
 	if (r == 0)

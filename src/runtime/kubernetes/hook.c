@@ -84,7 +84,7 @@ static int start(struct mill_kube *k, struct mill_kube_pod *pod, struct mill_err
 				      HOLD_SECONDS);
 	mill_kube_data_mount(k, object);
 	json_array_append_new(list, object);
-	r = mill_kube_pod_start(k, "start the pod that hooks run in", pod->name, list, err);
+	r = mill_kube_pod_start(k, "start the pod that hooks run in", pod->name, list, -1, err);
 	if (r == 0)
 		r = write_tool_files(k, pod, record, err);
 	if (r == 0)

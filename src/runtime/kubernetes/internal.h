@@ -175,7 +175,8 @@ json_t *mill_kube_pod_spec(const struct mill_kube *k, const char *container, con
 json_t *mill_kube_pod_object(const struct mill_kube *k, const char *name, const char *component, const char *role, json_t *spec,
 			     unsigned seconds);
 /* Applies and waits until the pod of that name is ready; `what` is for messages. */
-int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name, const json_t *objects, struct mill_error *err);
+int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name, const json_t *objects, int cancel_fd,
+			struct mill_error *err);
 
 /* ---- session.c ---- */
 /* "name:tag" of an image that the platform has, an environment's where one is wanted and there; owned, NULL: none yet. */

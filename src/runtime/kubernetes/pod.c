@@ -44,10 +44,10 @@ json_t *mill_kube_pod_object(const struct mill_kube *k, const char *name, const 
 	return json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "v1", "kind", "Pod", "metadata", meta, "spec", spec);
 }
 
-int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name, const json_t *objects, struct mill_error *err)
+int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name, const json_t *objects, int cancel_fd, struct mill_error *err)
 {
 	uint64_t patience_ms = mill_kube_patience_ms(START_MS);
-	struct mill_kube_call wait = {.what = what, .cancel_fd = -1, .timeout_ms = patience_ms < INT32_MAX / 2 ? (int)patience_ms + 60000 : -1};
+	struct mill_kube_call wait = {.what = what, .cancel_fd = cancel_fd, .timeout_ms = patience_ms < INT32_MAX / 2 ? (int)patience_ms + 60000 : -1};
 	_cleanup_free_ char *pod = mill_xasprintf("pod/%s", name);
 	_cleanup_free_ char *why = NULL, *limit = mill_xasprintf("--timeout=%llums", (unsigned long long)patience_ms);
 	int r = mill_kube_apply(k, what, objects, err);
@@ -55,7 +55,7 @@ int mill_kube_pod_start(struct mill_kube *k, const char *what, const char *name,
 	if (r < 0)
 		return r;
 	r = mill_kube_kubectl(k, &wait, NULL, NULL, err, "wait", "--for=condition=Ready", limit, pod, NULL);
-	why = r < 0 ? mill_kube_warning(k, name, NULL) : NULL;
+	why = r < 0 && r != -ECANCELED ? mill_kube_warning(k, name, NULL) : NULL;
 	if (why) { /* kubectl only knows that it has waited long enough */
 		const char *hint = mill_kube_next_step(why);
 

@@ -56,7 +56,7 @@ static int make(struct mill_kube *k, const char *name, const char *image, struct
 		return r;
 	json_array_append_new(objects, mill_kube_secret(k, name, NULL, NULL, env));
 	json_array_append_new(objects, pod_object(k, name, image));
-	return mill_kube_pod_start(k, "start the debug pod", name, objects, err);
+	return mill_kube_pod_start(k, "start the debug pod", name, objects, -1, err);
 }
 
 /* In the foreground, on our terminal: Ctrl-C is the program's there. */

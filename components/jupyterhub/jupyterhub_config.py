@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import sys
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
@@ -99,15 +100,28 @@ if PODS:
     class EnvironmentSpawner(Picked, KubeSpawner):
         """A pod of the picked environment's image; pod_start.py is the first thing in it."""
 
-        def start(self):
+        async def start(self):
             chosen = self.environment_chosen
+            await self.go_where_the_hub_is()
             with open(S["component"] + "/pod_start.py") as file:
                 self.cmd = ["-c", file.read()]
             self.image, self.image_pull_secrets = chosen["image"], [chosen["pull_secret"]] if chosen["pull_secret"] else []
             self.extra_container_config = {"command": [chosen["store"] + "/bin/python"]}
             # One for itself: the device plugin gives it, and nobody else gets it meanwhile.
             self.extra_resource_limits = {"nvidia.com/gpu": "1"} if chosen["gpu"] else {}
-            return super().start()
+            return await super().start()
+
+        async def go_where_the_hub_is(self):
+            """The platform's choice of nodes and of a storage class, as it shows in the hub's own pod and claim."""
+            name = socket.gethostname()
+            spec = (await self.api.read_namespaced_pod(name, self.namespace)).spec
+            given = spec.tolerations or []
+            self.node_selector = spec.node_selector or {}
+            # every pod is given those two, for a while
+            self.tolerations = [t for t in given if t.key not in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")]
+            self.priority_class_name = spec.priority_class_name or ""
+            claim = await self.api.read_namespaced_persistent_volume_claim("data-" + name, self.namespace)
+            self.storage_class = claim.spec.storage_class_name or ""
 
         def get_env(self):
             return super().get_env() | self.own_variables(HOME, "/tmp/context") | {"MILL_CONTEXT": json.dumps(context())}

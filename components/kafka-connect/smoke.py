@@ -99,11 +99,12 @@ def amqp_connection():
 
 
 admin = AdminClient(client)
-for topic in ("file", "file-dead", "mqtt", "mqtt-dead", "amqp", "amqp-dead"):
+for topic in ("file", "file-dead", "file-back", "mqtt", "mqtt-dead", "amqp", "amqp-dead"):
     topics.append(f"{name}-{topic}")
 for future in admin.create_topics([NewTopic(t, 1, 1) for t in topics]).values():
     future.result(30)
-path = f"{ask['services']['worker']['dirs']['data']}/{name}.txt"
+data = ask["services"]["worker"]["dirs"]["data"]
+path = f"{data}/{name}.txt" if os.path.isdir(data + "/plugins") else f"/tmp/{name}.txt"  # the worker's file: of a pod, it goes with that
 try:
     producer = Producer(client)
     for value in good + bad[:1]:
@@ -111,10 +112,9 @@ try:
     producer.flush(30)
     keep("file", connector_class="FileStreamSink", topics=topics[0], file=path, format="json",
          errors_deadletterqueue_topic_name=topics[1])  # fmt: skip
-    until, lines = time.monotonic() + 40, []
-    while len(lines) < GOOD and time.monotonic() < until:
-        time.sleep(0.3)
-        lines = open(path).read().splitlines() if os.path.exists(path) else []
+    # the worker reads what it wrote: nobody else needs to see its files
+    keep("back", connector_class="FileStreamSource", topic=topics[2], file=path, format="text")
+    lines = read(topics[2], GOOD)
     check("a sink: rows in are rows out", len(lines) == GOOD, f"{len(lines)} of {GOOD}")
     letters = read(topics[1], 1)
     check("a sink: bad records are dead letters", letters == [bad[0].encode()], len(letters))

@@ -32,8 +32,8 @@ ROWS = 30_000
 check = mill_hook.Checks()
 
 
-def status(url, login=""):
-    request = urllib.request.Request(url)
+def status(url, login="", cookie=""):
+    request = urllib.request.Request(url, headers={"Cookie": cookie} if cookie else {})
     if login:
         request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
     try:
@@ -84,6 +84,11 @@ except OSError as refused:
 login = f"{dask['user']}:{dask['password']}"
 code, page = status(dask["dashboard"] + "/status", login)
 check("dashboard", code == 200 and b"<html" in page)
+request = urllib.request.Request(dask["dashboard"] + "/status", headers={"Authorization": "Basic " + base64.b64encode(login.encode()).decode()})
+with urllib.request.urlopen(request, timeout=20) as answer:
+    cookie = answer.headers.get("Set-Cookie", "").split(";")[0]
+codes = [status(dask["dashboard"] + "/status", cookie=c)[0] for c in (cookie, "dask-login=0000")]
+check("a page's cookie opens its socket", codes == [200, 401], codes)
 code, text = status(dask["dashboard"] + "/metrics", login)
 check("metrics", code == 200 and b"dask_scheduler_workers" in text)
 for path in ("/status", "/metrics", "/api/v1", "/info/main/workers.html", "/nothing"):

@@ -55,6 +55,7 @@ class Explore:
         names = [n.strip() for n in project["flavour"].split(",")]
         project |= {"flavour": ", ".join(n for n in names if n != "arangodb") + ", redis", "k8s_namespace": self.namespace}
         project |= {"use": {"versioning": "dvc"}, "environments": ["base", "scipy"], "data_folder": str(ROOT / "data")}
+        project["kubernetes"] = {"node_selector": {"kubernetes.io/os": "linux"}, "tolerations": [{"key": "data", "operator": "Exists"}]}
         self.flavour["hybrid"] = {"config": cluster.kubeconfig, "images": {"registry": registry}}
         self.path = Path(self.mill.home) / "explore.yaml"
         self.write()
@@ -141,6 +142,7 @@ def test_a_server_is_a_pod_of_the_picked_environment(explore):
     pod = explore.spawn("anna", "scipy")
     spec = pod["spec"]
     image = spec["containers"][0]["image"]
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux"} and "data" in [t.get("key") for t in spec["tolerations"]]
     assert "/scipy:" in image and not spec.get("automountServiceAccountToken"), image
     assert pod["metadata"]["labels"]["data-mill.io/platform"] == explore.namespace
     assert explore.secret("minio", "password") not in str(pod)

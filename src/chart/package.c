@@ -54,7 +54,7 @@ int mill_chart_package_pull(const struct mill_chart_helm *h, const struct mill_c
 	r = run(arg, &argv, err);
 	r = r < 0 ? r : end(fresh, folder, chart, err);
 	mill_rm_rf(fresh, NULL);
-	return r;
+	return r < 0 ? mill_error_wrap(err, "chart %s %s", chart->name, chart->version) : 0;
 }
 
 int mill_chart_package_get(const struct mill_chart_helm *h, const struct mill_chart *chart, const char *folder,

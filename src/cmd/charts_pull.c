@@ -30,7 +30,7 @@ static int run_helm(void *arg, struct mill_strv *argv, struct mill_error *err)
 	if (r == 0 && status != 0) {
 		_cleanup_free_ char *reason = mill_chart_reason(said.data);
 
-		r = mill_fail(err, EIO, "helm pull %s: %s", argv->items[2], reason);
+		r = mill_fail(err, EIO, "helm pull: %s", reason);
 	}
 	return r;
 }

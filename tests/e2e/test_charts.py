@@ -314,7 +314,7 @@ pathlib.Path(words[words.index("--destination") + 1], f"{{name}}-{{words[words.i
     done = program.run("charts", "pull", "lakefs", "--output", packages, env=env, code=1)
     assert "lakefs-1.12.16.tgz is not the chart that the manifest names: its SHA-256 is" in done.err
     done = program.run("charts", "pull", "spark-operator", "--output", packages, env=env, code=1)
-    assert "helm pull spark-operator 2.5.2: chart not found" in done.err and "1 chart could not be had" in done.err
+    assert "chart spark-operator 2.5.2: helm pull: chart not found" in done.err and "1 chart could not be had" in done.err
     assert not list(packages.glob(".pull*"))
     assert "did you mean 'minio'" in program.run("charts", "pull", "mino", env=env, code=2).err
 

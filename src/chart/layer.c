@@ -1,5 +1,7 @@
 #include "chart/layer.h"
 
+#include <signal.h>
+
 #include "base/io.h"
 #include "base/json.h"
 #include "base/proc.h"
@@ -26,6 +28,7 @@ static int run(const struct mill_layer *l, struct mill_run *r, struct mill_strv 
 	r->spawn.argv = mill_strv_argv(argv);
 	r->output_max = OUTPUT_MAX;
 	r->cancel_fd = l->cancel_fd;
+	r->spawn.parent_death_signal = SIGTERM; /* a helm that outlives us would work on while the next install takes over */
 	rv = mill_run(r, out, &said, &status, err);
 	if (rv < 0 || status == 0)
 		return rv;
@@ -316,6 +319,7 @@ int mill_layer_install(const struct mill_layer *l, struct mill_chart_release *re
 	*ret_found = MILL_LAYER_INSTALLED;
 	r = rel->chart->name ? mill_layer_package(l, rel->chart, &package, err) : 0;
 	r = r < 0 ? r : make_namespace(l, rel->own_namespace, err);
+	r = r < 0 || !package ? r : mill_layer_take_over(l, rel, err);
 	r = r < 0 ? r : mill_layer_record_begin(l, rel, err);
 	r = r < 0 ? r : make_secrets(l, rel, err);
 	if (package)

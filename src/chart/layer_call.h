@@ -43,7 +43,9 @@ int mill_layer_claim(const struct mill_layer *l, const struct mill_chart_release
 		     struct mill_error *err);
 /* Server-side; they are ours. */
 int mill_layer_apply(const struct mill_layer *l, const json_t *objects, struct mill_error *err);
-/* An empty record, unless there is one: what is younger than it came with the release. */
+/* Before a release: a helm that was killed left a record that blocks the next one.  -EBUSY: it may be at work still. */
+int mill_layer_take_over(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err);
+/* An empty record, unless there is one: what is younger than it came with the release.  It says which process is at work. */
 int mill_layer_record_begin(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err);
 /* Its entries in the order in which they were applied, and when it was made ("2026-01-02T03:04:05Z", owned); empty and NULL without one. */
 int mill_layer_record_load(const struct mill_layer *l, const struct mill_chart_release *rel, json_t **ret, char **ret_since,

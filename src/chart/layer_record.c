@@ -1,6 +1,8 @@
 /* What we made of a chart, object by object: a ConfigMap in its namespace, written before they are applied. */
 #include "base/io.h"
 #include "base/json.h"
+#include "base/parse.h"
+#include "base/proc.h"
 #include "chart/layer_call.h"
 
 #define RECORD_MAX ((size_t)1 << 20) /* of a ConfigMap */
@@ -136,11 +138,20 @@ int mill_layer_record_load(const struct mill_layer *l, const struct mill_chart_r
 	return r;
 }
 
+/* This process, as /proc tells it on this machine until the next boot. */
+static char *holder(void)
+{
+	uint64_t start = 0;
+
+	mill_proc_start_time(getpid(), &start);
+	return mill_xasprintf("%s %d %llu", mill_boot_id(), (int)getpid(), (unsigned long long)start);
+}
+
 /* What an earlier version made and this one does not stays in it, before the rest. */
-static int record_add(const struct mill_layer *l, const struct mill_chart_release *rel, const json_t *objects, struct mill_error *err)
+static int record_add(const struct mill_layer *l, const struct mill_chart_release *rel, const json_t *objects, bool begin, struct mill_error *err)
 {
 	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(RECORD_MAX);
-	_cleanup_free_ char *name = record_name(rel), *since = NULL;
+	_cleanup_free_ char *name = record_name(rel), *since = NULL, *who = holder();
 	_cleanup_json_ json_t *record = NULL, *list = NULL;
 	const json_t *one;
 	size_t i, before;
@@ -152,20 +163,61 @@ static int record_add(const struct mill_layer *l, const struct mill_chart_releas
 	json_array_foreach((json_t *)objects, i, one)
 		if (!find_entry(record, one))
 			json_array_append_new(record, entry_of(one));
-	if (since && json_array_size(record) == before)
+	if (!begin && since && json_array_size(record) == before)
 		return 0;
 	mill_json_file_text(record, &text);
 	if (text.overflow)
 		return mill_fail(err, EFBIG, "%s: the names of its objects are more than the 1 MiB of a ConfigMap", rel->name);
-	list = json_pack("[{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:{s:s}}]", "apiVersion", "v1", "kind", "ConfigMap", "metadata", "name", name,
+	list = json_pack("[{s:s, s:s, s:{s:s, s:s, s:{s:s, s:s}}, s:{s:s, s:s}}]", "apiVersion", "v1", "kind", "ConfigMap", "metadata", "name", name,
 			 "namespace", rel->own_namespace, "labels", MILL_LAYER_LABEL, rel->name, "app.kubernetes.io/managed-by", "data-mill",
-			 "data", "objects", text.data);
+			 "data", "objects", text.data, "holder", who);
 	return mill_layer_apply(l, list, err);
 }
 
 int mill_layer_record_begin(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
 {
-	return record_add(l, rel, NULL, err);
+	return record_add(l, rel, NULL, true, err);
+}
+
+/* 1: gone, 0: at work, -ENOENT: of another machine, or of before this boot. */
+static int is_gone(const char *who)
+{
+	_cleanup_strv_ struct mill_strv words = {0};
+	struct mill_proc p = MILL_PROC_INIT;
+	uint64_t pid = 0, start = 0;
+
+	mill_strv_split(&words, who, " ");
+	if (words.n != 3 || !mill_streq(words.items[0], mill_boot_id()) || mill_parse_u64(words.items[1], &pid) < 0 ||
+	    mill_parse_u64(words.items[2], &start) < 0)
+		return -ENOENT;
+	if (mill_proc_open((pid_t)pid, start, &p) < 0)
+		return 1;
+	mill_proc_release(&p);
+	return 0;
+}
+
+int mill_layer_take_over(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
+{
+	_cleanup_free_ char *name = record_name(rel), *where = mill_xasprintf("--namespace=%s", rel->own_namespace);
+	_cleanup_free_ char *which = mill_xasprintf("--selector=owner=helm,name=%s,status in (pending-install,pending-upgrade,pending-rollback)", rel->name);
+	_cleanup_strbuf_ struct mill_strbuf pending = MILL_STRBUF_INIT_MAX((size_t)1 << 16), who = MILL_STRBUF_INIT_MAX((size_t)1 << 16);
+	_cleanup_strv_ struct mill_strv names = {0};
+	int r = mill_layer_call(l, MILL_LAYER_WORDS("get", "secrets", where, which, "--output=name"), NULL, false, &pending, err), gone;
+
+	mill_strv_split(&names, pending.data, "\n");
+	if (r < 0 || !names.n)
+		return r;
+	r = mill_layer_call(l, MILL_LAYER_WORDS("get", "configmap", name, where, "--ignore-not-found", "--output=jsonpath={.data.holder}"), NULL, false,
+			    &who, err);
+	if (r < 0)
+		return r;
+	gone = is_gone(who.data);
+	if (gone != 1) {
+		mill_fail(err, EBUSY, "%s: another `cluster install` is at work on it%s", rel->name, gone == 0 ? "" : ", or was killed on another machine");
+		return mill_error_hint(err, "wait for it; if nobody is at work: kubectl --namespace=%s delete %s", rel->own_namespace, names.items[0]);
+	}
+	mill_layer_say(l, "an earlier helm was killed: going on from there");
+	return mill_layer_call(l, MILL_LAYER_WORDS("delete", "secrets", where, which), NULL, false, NULL, err);
 }
 
 int mill_layer_record_remove(const struct mill_layer *l, const struct mill_chart_release *rel, struct mill_error *err)
@@ -236,7 +288,7 @@ int mill_layer_claim(const struct mill_layer *l, const struct mill_chart_release
 			n++;
 		}
 	}
-	r = n ? refuse(rel, n, &theirs, err) : record_add(l, rel, ours, err);
+	r = n ? refuse(rel, n, &theirs, err) : record_add(l, rel, ours, false, err);
 	if (r == 0)
 		*ret_ours = MILL_TAKE(ours);
 	return r;

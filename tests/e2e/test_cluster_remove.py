@@ -261,14 +261,36 @@ os.execv({real!r}, [{real!r}, *words])
     if whom == "both":
         os.kill(helms[0], signal.SIGKILL)
     running.wait()
-    if whom == "the program":
-        os.kill(helms[0], signal.SIGKILL)
     wait_for(lambda: not Path(f"/proc/{helms[0]}/fd").exists() or not list(Path(f"/proc/{helms[0]}/fd").iterdir()), 10, "helm's end")
     assert not [n for n in {p.name for p in Path("/tmp").iterdir()} - temporary if n.startswith("data-mill")]
     holding = subprocess.run(["grep", "-rlF", password, str(operator.program.home), str(operator.folder)], capture_output=True, text=True).stdout.split()
     assert holding == [str(seen)]  # what this test's own helm wrote
     operator.program.env["PATH"] = operator.cluster.env["PATH"]
     operator.install()
+    operator.uninstall()
+
+
+def test_a_killed_install_is_taken_over(operator, cluster):  # noqa: F811
+    """Helm's own record says pending for ever; it goes when its process is gone, and not while it is at work."""
+    hook = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "slow", "annotations": {"helm.sh/hook": "pre-install"}}, "spec": {"template": {"spec": {
+        "restartPolicy": "Never", "containers": [{"name": "a", "image": "localhost/there-is-none:1"}]}}}}
+    operator.package(templates__hook=hook)
+    running = operator.program.popen(*map(str, operator.words("install")), "--no-wait")
+    wait_for(lambda: "pending-install" in cluster.kubectl("-n", operator.namespace, "get", "secrets", "-L", "status", check=False), 60, "helm at work")
+    done = operator.install(code=1)
+    assert "another `cluster install` is at work on it" in done.err and "kubectl --namespace=" in done.err
+    children = [int(p) for p in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()]
+    os.kill(running.pid, signal.SIGSTOP)  # it must not see helm fail and put things right
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    assert children and "pending-install" in cluster.kubectl("-n", operator.namespace, "get", "secrets", "-L", "status")
+    (operator.folder / "chart" / operator.mark / "templates" / "hook.yaml").unlink()
+    operator.package()
+    assert "an earlier helm was killed: going on from there" in operator.install().err
+    assert operator.get("configmap", "of-the-chart")["data"] == {"a": "b"}
+    assert operator.get("secret", "sh.helm.release.v1." + operator.mark + ".v1")["metadata"]["labels"]["status"] == "deployed"
     operator.uninstall()
 
 

@@ -51,6 +51,16 @@ static bool is_asked_for(const struct resolver *r, const char *name)
 	return false;
 }
 
+/* On a cluster, too, the stand-in is the default where it runs there and nobody has seen the component itself run. */
+static bool runs_here(struct resolver *r, const struct mill_component *c)
+{
+	const struct mill_component *other = mill_map_get(&r->known, c->stands_in);
+
+	if (mill_plan_is_native(r->m))
+		return c->native;
+	return mill_streq(c->tested_chart, "started") || mill_streq(c->tested_generic, "started") || !other || !other->kubernetes;
+}
+
 /* Who comes in place of a component that has a stand-in; the component itself when nobody does. */
 static struct mill_component *substitute(struct resolver *r, struct mill_component *c)
 {
@@ -60,7 +70,7 @@ static struct mill_component *substitute(struct resolver *r, struct mill_compone
 	if (!c->stands_in)
 		return c;
 	name = mill_map_get(&r->m->project.use, c->name);
-	if (!name && ((mill_plan_is_native(r->m) && !c->native) || is_asked_for(r, c->stands_in)))
+	if (!name && (!runs_here(r, c) || is_asked_for(r, c->stands_in)))
 		name = c->stands_in;
 	if (!name || mill_streq(name, c->name))
 		return c;

@@ -40,7 +40,8 @@ char *mill_kube_last_lines(struct mill_kube *k, const char *pod, bool previous, 
 	char *text;
 
 	if (mill_kube_kubectl(k, &c, &out, NULL, NULL, "logs", pod, "--all-containers", tail,
-			      previous ? "--previous" : "--ignore-errors", NULL) < 0 || c.status)
+			      previous ? "--previous" : "--ignore-errors", NULL) < 0 || c.status ||
+	    mill_starts_with(out.data ? out.data : "", "unable to retrieve container logs")) /* the kubelet's, in place of a log that just went */
 		mill_strbuf_reset(&out);
 	text = mill_xstrdup(out.data ? out.data : "");
 	mill_strbuf_release(&out);
@@ -149,6 +150,20 @@ static bool is_final(const struct wait *w, const char *reason, const json_t *sta
 	return false;
 }
 
+/* Of one that crashes: the run before, or this one; both may be between two runs just now. */
+static char *words_of(struct mill_kube *k, const char *pod, bool crashes)
+{
+	char *log = NULL;
+
+	for (int i = 0; i < (crashes ? 6 : 1) && (!log || !*log); i++) {
+		if (i)
+			mill_kube_pause(-1, LOOK_MS);
+		free(log);
+		log = mill_kube_last_lines(k, pod, crashes && i % 2 == 0, LOG_LINES);
+	}
+	return log;
+}
+
 static int failed(struct wait *w, const json_t *state, const char *reason, const char *phase, struct mill_error *err)
 {
 	const char *pod = mill_json_get_string(state, "pod", NULL), *hint;
@@ -163,12 +178,7 @@ static int failed(struct wait *w, const json_t *state, const char *reason, const
 	hint = mill_kube_next_step(cause);
 
 	if (pod) {
-		if (mill_starts_with(reason, "CrashLoopBackOff"))
-			log = mill_kube_last_lines(w->k, pod, true, LOG_LINES);
-		if (!log || !*log) {
-			free(log);
-			log = mill_kube_last_lines(w->k, pod, false, LOG_LINES);
-		}
+		log = words_of(w->k, pod, mill_starts_with(reason, "CrashLoopBackOff"));
 		if (*log)
 			mill_error_detail(err, mill_last_lines(log, LOG_LINES));
 	}

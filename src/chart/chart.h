@@ -51,7 +51,7 @@ struct mill_chart_release {
 	json_t *values;       /* object; NULL where there is no chart to hand it to */
 	json_t *secrets;      /* [{"name": .., "keys": {key: value}}]; values as in a spec: may name secrets */
 	json_t *secret_values; /* {place: value}: for charts that know no existing Secret; never in `values` */
-	char *secret_values_path; /* where mill_chart_secret_values_write() put them; NULL: nowhere */
+	char *secret_values_path; /* where mill_chart_hand_over() put them; NULL: nowhere */
 	json_t *objects;      /* [object], ConfigMaps first */
 	json_t *stop;         /* what `down` does where scaling is not enough: [{"apply": object} or {"delete": "KIND/NAME" or "KIND", "selector"}] */
 	char *selector;       /* labels of the pods and claims that an operator makes of the objects; NULL: none */
@@ -125,15 +125,9 @@ int mill_chart_objects_text(const struct mill_chart_release *rel, const struct m
 /* Values as JSON, which Helm reads as the YAML that it is. */
 void mill_chart_values_text(const struct mill_chart_release *rel, struct mill_strbuf *out);
 /*
- * A second values file, 0600, of what is in `secret_values`; the argv of template and upgrade then name it, too.  Nothing is
- * written when there is none.  The caller removes the file when helm has ended.
- */
-int mill_chart_secret_values_write(struct mill_chart_release *rel, mill_chart_resolve_fn *resolve, void *arg, const char *path,
-				   struct mill_error *err);
-int mill_chart_values_write(const struct mill_chart_release *rel, const char *path, struct mill_error *err);
-/*
- * Or both in memory, for helm alone: fds that it inherits (keep_fds) and opens as /dev/fd/N, as often as it likes.  Nothing
- * of them is left when both processes have ended, in whatever way.  rel->secret_values_path is set, too.
+ * Values, and a second file of what is in `secret_values`, in memory, for helm alone: fds that it inherits (keep_fds) and opens
+ * as /dev/fd/N, as often as it likes.  Nothing of them is left when both processes have ended, in whatever way.
+ * rel->secret_values_path is set where there are such; the argv of template and upgrade then name it.
  */
 struct mill_chart_handed {
 	int fds[2]; /* owned, CLOEXEC */

@@ -1,5 +1,4 @@
-/* What helm is given: values, in a file or in memory. */
-#include "base/io.h"
+/* What helm is given: values, in memory. */
 #include "base/json.h"
 #include "chart/chart.h"
 
@@ -27,42 +26,11 @@ static int secret_text(const struct mill_chart_release *rel, mill_chart_resolve_
 	return 0;
 }
 
-static void say_secret_path(struct mill_chart_release *rel, char *path)
-{
-	free(rel->secret_values_path);
-	rel->secret_values_path = path;
-}
-
-int mill_chart_secret_values_write(struct mill_chart_release *rel, mill_chart_resolve_fn *resolve, void *arg, const char *path,
-				   struct mill_error *err)
-{
-	struct mill_strbuf file = MILL_STRBUF_INIT_MAX((size_t)1 << 20);
-	int r;
-
-	if (!json_object_size(rel->secret_values))
-		return 0;
-	r = secret_text(rel, resolve, arg, &file, err);
-	r = r < 0 ? r : mill_write_file(path, file.data, file.len, 0600, 0, err);
-	mill_chart_text_wipe(&file);
-	if (r == 0)
-		say_secret_path(rel, mill_xstrdup(path));
-	return r;
-}
-
 void mill_chart_values_text(const struct mill_chart_release *rel, struct mill_strbuf *out)
 {
 	mill_json_file_text(rel->values, out);
 }
 
-int mill_chart_values_write(const struct mill_chart_release *rel, const char *path, struct mill_error *err)
-{
-	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX);
-
-	mill_chart_values_text(rel, &text);
-	return mill_write_file(path, text.data, text.len, 0600, 0, err);
-}
-
-/* ---- in memory ---- */
 static int put(struct mill_chart_handed *h, const struct mill_strbuf *text, char **ret_path, struct mill_error *err)
 {
 	int fd = memfd_create("data-mill values", MFD_CLOEXEC);
@@ -97,8 +65,10 @@ int mill_chart_hand_over(struct mill_chart_release *rel, mill_chart_resolve_fn *
 	r = secret_text(rel, resolve, arg, &secret, err);
 	r = r < 0 ? r : put(ret, &secret, &path, err);
 	mill_chart_text_wipe(&secret);
-	if (r == 0)
-		say_secret_path(rel, path);
+	if (r == 0) {
+		free(rel->secret_values_path);
+		rel->secret_values_path = path;
+	}
 	return r;
 }
 

@@ -347,8 +347,6 @@ def test_up_says_what_the_cluster_lacks(operator, cluster):  # noqa: F811
     }))
     (operator.folder / "f.yaml").write_text(f"project: {{k8s_namespace: {operator.namespace}, k8s_default_config: target.yaml, flavour: wants}}\n")
     user = restricted_kubeconfig(operator, cluster)
-    cluster.kubectl("create", "clusterrole", operator.mark, "--verb=get", "--resource=namespaces")  # `up` reads which cluster it is
-    cluster.kubectl("create", "clusterrolebinding", operator.mark, f"--clusterrole={operator.mark}", f"--serviceaccount={operator.namespace}:user")
     words = ("up", "-h", "-f", operator.folder / "f.yaml", "--yes", "--kubeconfig", user)
     before = operator.names()
     done = operator.program.run(*words, code=1)

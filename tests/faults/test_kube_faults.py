@@ -208,8 +208,6 @@ def token_user(t, tmp_path, role):
     if role:
         t.cluster.kubectl("apply", "-f", "-", input=role)
         t.cluster.kubectl("-n", t.namespace, "create", "rolebinding", "person", "--role=data-mill", f"--serviceaccount={t.namespace}:person")
-    t.cluster.kubectl("create", "clusterrole", f"{t.namespace}-see", "--verb=get", "--resource=namespaces")
-    t.cluster.kubectl("create", "clusterrolebinding", f"{t.namespace}-see", f"--clusterrole={t.namespace}-see", f"--serviceaccount={t.namespace}:person")
     token = t.cluster.kubectl("-n", t.namespace, "create", "token", "person").strip()
     config = json.loads(t.cluster.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
     config["users"] = [{"name": "person", "user": {"token": token}}]
@@ -220,14 +218,7 @@ def token_user(t, tmp_path, role):
     return path
 
 
-@pytest.fixture
-def clean_roles(kube):
-    yield
-    for kind in ("clusterrole", "clusterrolebinding"):
-        kube.cluster.kubectl("delete", kind, f"{kube.namespace}-see", "--ignore-not-found")
-
-
-def test_a_user_without_rights_is_told_which(kube, tmp_path, clean_roles):
+def test_a_user_without_rights_is_told_which(kube, tmp_path):
     one(kube)
     path = token_user(kube, tmp_path, None)
     kube.flavour("a", kubeconfig=path)
@@ -235,7 +226,7 @@ def test_a_user_without_rights_is_told_which(kube, tmp_path, clean_roles):
     assert failed.code == 1 and "secrets" in failed.err and "forbidden" in failed.err.lower() and "--layer role" in failed.err, failed
 
 
-def test_a_user_with_the_role_that_we_ship(kube, tmp_path, clean_roles):
+def test_a_user_with_the_role_that_we_ship(kube, tmp_path):
     data_folder(kube)
     data = {"data_folder": str(kube.project / "data")}
     one(kube, project=data)

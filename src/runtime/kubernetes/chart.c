@@ -185,26 +185,26 @@ int mill_kube_chart_words(struct mill_kube *k, const char *component, struct mil
 	return 0;
 }
 
-/* Values by file: the places of secrets that a chart takes no other way are in a second one, which goes with this call. */
+/* Values in memory: what only they can say of secrets is on no disk, whatever ends us. */
 static int upgrade(struct mill_kube *k, struct mill_chart_release *rel, const char *package, struct mill_progress *p,
 		   struct mill_strbuf *said, struct mill_error *err)
 {
+	_cleanup_(mill_chart_handed_release) struct mill_chart_handed values = MILL_CHART_HANDED_INIT;
 	const char *component = rel->component->name;
-	_cleanup_free_ char *key = mill_xasprintf("%s.%s", component, rel->name), *path = NULL, *secret = NULL;
 	_cleanup_free_ char *what = mill_xasprintf("helm upgrade --install %s", rel->name);
 	struct mill_kube_call c = {.what = what, .timeout_ms = HELM_MS, .cancel_fd = mill_progress_cancel_fd(p)};
 	_cleanup_strv_ struct mill_strv words = {0};
-	int r = mill_kube_write_values(k, key, rel->values, &path, err);
+	int r = mill_chart_hand_over(rel, mill_chart_resolve_in, k->p->dir, &values, err);
 
 	if (r < 0)
 		return r;
-	secret = mill_xasprintf("%s.secret", path);
-	r = mill_chart_secret_values_write(rel, mill_chart_resolve_in, k->p->dir, secret, err);
+	c.keep_fds = values.fds;
+	c.n_keep_fds = values.n_fds;
 	mill_strv_add(&words, "upgrade");
 	mill_strv_add(&words, "--install");
 	mill_strv_add(&words, rel->name);
 	mill_strv_add(&words, package);
-	mill_strv_addf(&words, "--values=%s", path);
+	mill_strv_addf(&words, "--values=%s", values.path);
 	if (rel->secret_values_path)
 		mill_strv_addf(&words, "--values=%s", rel->secret_values_path);
 	mill_strv_add(&words, "--reset-values");
@@ -212,11 +212,9 @@ static int upgrade(struct mill_kube *k, struct mill_chart_release *rel, const ch
 	mill_strv_addf(&words, "--timeout=%ds", HELM_MS / 1000 - 60);
 	mill_strv_addf(&words, "--labels=" MILL_KUBE_LABEL "=%s,data-mill.io/component=%s", k->namespace, component);
 	mill_strv_add(&words, "--output=json");
-	r = r < 0 ? r : mill_kube_chart_words(k, component, &words, err);
+	r = mill_kube_chart_words(k, component, &words, err);
 	mill_progress_report(p, -1, "helm upgrade --install %s", rel->name);
-	r = r < 0 ? r : mill_kube_helm_v(k, &c, &words, said, err);
-	(void)unlink(secret);
-	return r;
+	return r < 0 ? r : mill_kube_helm_v(k, &c, &words, said, err);
 }
 
 static int deploy_one(struct mill_kube *k, const json_t *chart, const char *component, struct mill_chart_run *run,

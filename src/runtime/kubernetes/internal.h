@@ -55,6 +55,8 @@ struct mill_kube_call {
 	size_t input_len;
 	int timeout_ms;          /* 0: MILL_KUBE_CALL_MS; -1: none */
 	int cancel_fd;           /* -1: none */
+	const int *keep_fds;     /* that the program inherits */
+	size_t n_keep_fds;
 	bool cluster;            /* not in the namespace */
 	bool raw;                /* an exit status other than 0 is no error */
 	int status;              /* out: wait status */

@@ -12,6 +12,7 @@ struct need {
 	const char *resource, *verbs[7];
 };
 static const struct need needs[] = {
+	{"namespaces", {"get", NULL}}, /* in a Role: this one */
 	{"secrets", {"get", "list", "create", "update", "patch", "delete", NULL}}, /* update: helm, of its own records */
 	{"configmaps", {"get", "list", "create", "patch", "delete", NULL}},
 	{"services", {"get", "list", "create", "patch", "delete", NULL}},

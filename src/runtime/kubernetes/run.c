@@ -101,6 +101,8 @@ static int call(struct mill_kube *k, const char *program, struct mill_kube_call 
 	run.output_max = MILL_KUBE_OUTPUT_MAX;
 	run.timeout_ms = c->timeout_ms ? c->timeout_ms : MILL_KUBE_CALL_MS;
 	run.cancel_fd = c->cancel_fd;
+	run.spawn.keep_fds = c->keep_fds;
+	run.spawn.n_keep_fds = c->n_keep_fds;
 	r = mill_run(&run, out, said, &c->status, err);
 	if (r == -ETIMEDOUT) {
 		mill_error_release(err);

@@ -120,27 +120,29 @@ static void test_recorded(void **state)
 	assert_int_equal(json_array_size(least.release.objects) + json_array_size(least.release.secrets) + least.release.n_ready, 0);
 }
 
-static void test_secret_values(void **state)
+static void test_handed_over(void **state)
 {
-	char dir[] = "/tmp/mill-chart-XXXXXX";
-	_cleanup_json_ json_t *places = parse("{\"a.key\": [{\"secret\": \"x/y\", \"version\": 1}], \"a.id\": \"me\"}");
-	struct mill_chart_release rel = {.secret_values = places};
-	struct stat st;
+	_cleanup_json_ json_t *places = parse("{\"a.key\": [{\"secret\": \"x/y\", \"version\": 1}], \"a.id\": \"me\"}"), *values = parse("{\"b\": 1}");
+	_cleanup_json_ json_t *plain = NULL, *secret = NULL;
+	struct mill_chart_release rel = {.values = values, .secret_values = places};
+	struct mill_chart_handed handed;
 
-	assert_non_null(mkdtemp(dir));
-	_cleanup_free_ char *path = mill_path_join(dir, "values");
-	assert_int_equal(mill_chart_secret_values_write(&rel, resolve, &rel, path, NULL), -ENOENT);
-	assert_false(mill_exists(path));
+	assert_int_equal(mill_chart_hand_over(&rel, resolve, &rel, &handed, NULL), -ENOENT);
 	assert_null(rel.secret_values_path);
-	assert_int_equal(mill_chart_secret_values_write(&rel, resolve, NULL, path, NULL), 0);
-	assert_string_equal(rel.secret_values_path, path);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-	_cleanup_json_ json_t *written = NULL;
-	assert_int_equal(mill_json_load(path, MILL_JSON_FILE_MAX, &written, NULL), 0);
-	assert_json(written, "{\"a\": {\"key\": \"s\\\"3cret\\n\", \"id\": \"me\"}}");
+	mill_chart_handed_release(&handed);
+	assert_int_equal(mill_chart_hand_over(&rel, resolve, NULL, &handed, NULL), 0);
+	assert_int_equal(handed.n_fds, 2);
+	for (int i = 0; i < 2; i++) { /* helm may read them again */
+		json_decref(plain);
+		json_decref(secret);
+		assert_int_equal(mill_json_load(handed.path, MILL_JSON_FILE_MAX, &plain, NULL), 0);
+		assert_int_equal(mill_json_load(rel.secret_values_path, MILL_JSON_FILE_MAX, &secret, NULL), 0);
+	}
+	assert_json(plain, "{\"b\": 1}");
+	assert_json(secret, "{\"a\": {\"key\": \"s\\\"3cret\\n\", \"id\": \"me\"}}");
+	mill_chart_handed_release(&handed);
+	assert_int_equal(mill_json_load(rel.secret_values_path, MILL_JSON_FILE_MAX, &secret, NULL), -ENOENT);
 	free(rel.secret_values_path);
-	mill_rm_rf(dir, NULL);
 }
 
 /* ---- packages ---- */
@@ -238,7 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set), cmocka_unit_test(test_merge), cmocka_unit_test(test_secrets),
-		cmocka_unit_test(test_secret_values), cmocka_unit_test(test_recorded), cmocka_unit_test(test_package), cmocka_unit_test(test_argv),
+		cmocka_unit_test(test_handed_over), cmocka_unit_test(test_recorded), cmocka_unit_test(test_package), cmocka_unit_test(test_argv),
 		cmocka_unit_test(test_reason), cmocka_unit_test(test_served_names),
 	};
 

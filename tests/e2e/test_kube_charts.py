@@ -275,6 +275,14 @@ def test_a_persons_release_is_not_upgraded_into_ours(charts):
     refused = t.up(check=False)
     assert refused.code == 1 and "release box (box-1.0.0)" in refused.err and "is not ours" in refused.err, refused
     assert json.loads(t.cluster.helm("-n", t.namespace, "history", "box", "-o", "json"))[-1]["revision"] == 1
+    # nor is a Secret of theirs that has the name of ours
+    t.cluster.helm("uninstall", "box", "-n", t.namespace, "--wait")
+    t.cluster.kubectl("-n", t.namespace, "delete", "secret", "box-auth", "--ignore-not-found")
+    t.cluster.kubectl("-n", t.namespace, "create", "secret", "generic", "box-auth", "--from-literal=word=theirs")
+    refused = t.up(check=False)
+    assert refused.code == 1 and "Secret box-auth" in refused.err and "is not ours" in refused.err, refused
+    t.here("destroy", "--yes", "--delete-data")
+    assert t.cluster.json("-n", t.namespace, "get", "secret", "box-auth")["data"] == {"word": "dGhlaXJz"}
 
 
 CRD = {
@@ -312,6 +320,12 @@ def test_what_an_operator_runs(boxes):
     (folder / "box.yaml").write_text(json.dumps(one | {"spec": {"colour": "${setting.colour}"}}))
     (folder / "paused.yaml").write_text(json.dumps(one | {"spec": {"paused": True}}))
     t.flavour("box")
+    t.cluster.kubectl("create", "namespace", t.namespace)
+    theirs = {"apiVersion": "test.data-mill.io/v1", "kind": "Box", "metadata": {"name": "box"}, "spec": {"colour": "pink"}}
+    t.cluster.kubectl("-n", t.namespace, "apply", "-f", "-", input=json.dumps(theirs))
+    refused = t.up(check=False)
+    assert refused.code == 1 and "Box box" in refused.err and "is not ours" in refused.err, refused
+    t.cluster.kubectl("-n", t.namespace, "delete", "box.test.data-mill.io", "box")
     failed = t.up(check=False, env={"DATA_MILL_KUBE_WAIT": "6s"})
     assert failed.code == 1 and "its operator says nothing of Ready" in failed.err, failed
     answer(t, "False")

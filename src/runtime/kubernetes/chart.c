@@ -58,6 +58,85 @@ static int send(struct mill_kube *k, const char *what, const char *text, const c
 	return mill_kube_kubectl(k, &c, NULL, NULL, err, "apply", "--server-side", "--force-conflicts", by, "--filename=-", NULL);
 }
 
+/* What is there of these objects; of a kind that the API server does not know (yet, or any more), there is nothing. */
+static int look_up(struct mill_kube *k, const json_t *objects, json_t **ret, struct mill_error *err)
+{
+	_cleanup_json_ json_t *list = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", objects), *found = NULL;
+	_cleanup_strbuf_ struct mill_strbuf out = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX), said = MILL_STRBUF_INIT;
+	struct mill_kube_call c = {.what = "see whose the objects are", .cancel_fd = -1, .raw = true};
+	_cleanup_free_ char *text = json_dumps(list, JSON_COMPACT);
+	json_t *items;
+	int r;
+
+	c.input = text;
+	r = mill_kube_kubectl(k, &c, &out, &said, err, "get", "--ignore-not-found", "--filename=-", "--output=json", NULL);
+	if (r == 0 && c.status && !strstr(said.data ? said.data : "", "no matches for kind"))
+		r = mill_kube_explain(k, c.what, said.data ? said.data : "", err);
+	if (r == 0 && out.len)
+		r = mill_json_parse("kubectl's answer", out.data, out.len, &found, err);
+	if (out.data)
+		explicit_bzero(out.data, out.len);
+	if (r < 0)
+		return r;
+	items = json_object_get(found, "items");
+	*ret = json_is_array(items) ? json_incref(items) : found ? json_pack("[O]", found) : json_array(); /* one object is no list */
+	return 0;
+}
+
+static bool is_labelled(const struct mill_kube *k, const json_t *o)
+{
+	const json_t *labels = json_object_get(json_object_get(o, "metadata"), "labels");
+
+	return mill_streq(mill_json_get_string(labels, MILL_KUBE_LABEL, ""), k->namespace);
+}
+
+/* What a release is about to apply, by name. */
+static void add_names(const struct mill_chart_release *rel, json_t *list)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(rel->secrets, i, o)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:{s:O}}", "apiVersion", "v1", "kind", "Secret", "metadata", "name",
+						      json_object_get(o, "name")));
+	json_array_foreach(rel->objects, i, o)
+		json_array_append_new(list, json_pack("{s:O, s:O, s:{s:O}}", "apiVersion", json_object_get(o, "apiVersion"), "kind",
+						      json_object_get(o, "kind"), "metadata", "name",
+						      json_object_get(json_object_get(o, "metadata"), "name")));
+}
+
+/* Another's object or release of the same name is not applied over; asked before anything is written down as ours. */
+static int claim(struct mill_kube *k, const char *component, const json_t *charts, struct mill_chart_run *run, struct mill_progress *p,
+		 struct mill_error *err)
+{
+	_cleanup_json_ json_t *names = json_array();
+	_cleanup_wipe_ json_t *found = NULL;
+	const json_t *chart, *o;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach((json_t *)charts, i, chart) {
+		_cleanup_chart_recorded_ struct mill_chart_recorded one;
+		int previous = 0;
+
+		mill_chart_recorded_open(chart, component, &one);
+		add_names(&one.release, names);
+		if (r == 0 && one.chart.name)
+			r = mill_kube_settle(k, one.release.name, true, &previous, p, err);
+		json_object_set_new(run->previous, one.release.name, json_integer(previous));
+	}
+	if (r == 0 && json_array_size(names))
+		r = look_up(k, names, &found, err);
+	json_array_foreach(found, i, o) {
+		if (r < 0 || is_labelled(k, o))
+			continue;
+		r = mill_fail(err, EPERM, "%s %s in namespace %s is not ours", mill_json_get_string(o, "kind", "object"),
+			      mill_json_get_string(json_object_get(o, "metadata"), "name", ""), k->namespace);
+		mill_error_hint(err, "give the component another `release`, or choose another k8s_namespace");
+	}
+	return r;
+}
+
 static int apply_secrets(struct mill_kube *k, const struct mill_chart_release *rel, const struct mill_chart_where *where,
 			 struct mill_error *err)
 {
@@ -217,22 +296,20 @@ static int upgrade(struct mill_kube *k, struct mill_chart_release *rel, const ch
 	return r < 0 ? r : mill_kube_helm_v(k, &c, &words, said, err);
 }
 
-static int deploy_one(struct mill_kube *k, const json_t *chart, const char *component, struct mill_chart_run *run,
-		      struct mill_strbuf *manifests, struct mill_progress *p, struct mill_error *err)
+static int deploy_one(struct mill_kube *k, const json_t *chart, const char *component, struct mill_strbuf *manifests,
+		      struct mill_progress *p, struct mill_error *err)
 {
 	_cleanup_json_ json_t *labels = mill_kube_chart_labels(k, component);
 	const struct mill_chart_where where = {.platform = k->namespace, .labels = labels};
 	_cleanup_chart_recorded_ struct mill_chart_recorded one;
 	_cleanup_strbuf_ struct mill_strbuf said = MILL_STRBUF_INIT_MAX(MILL_KUBE_OUTPUT_MAX);
 	_cleanup_free_ char *package = NULL;
-	int previous = 0, r;
+	int r;
 
 	mill_chart_recorded_open(chart, component, &one);
 	r = apply_secrets(k, &one.release, &where, err);
 	if (r == 0 && one.chart.name) {
 		r = mill_kube_chart_package(k, &one.release, p, &package, err);
-		r = r < 0 ? r : mill_kube_settle(k, one.release.name, true, &previous, p, err);
-		json_object_set_new(run->previous, one.release.name, json_integer(previous));
 		r = r < 0 ? r : upgrade(k, &one.release, package, p, &said, err);
 		r = r < 0 ? r : mill_kube_add_manifest(&said, manifests, err);
 	}
@@ -284,15 +361,17 @@ int mill_kube_chart_deploy(struct mill_kube *k, const char *component, const jso
 	_cleanup_json_ json_t *before = mill_kube_charts_deployed(k, component), *gone = without(before, charts);
 	const json_t *chart;
 	size_t i;
-	int r = mill_kube_chart_uninstall(k, component, gone, err);
+	int r;
 
 	run->before = before ? json_incref(before) : NULL;
 	run->previous = json_object();
+	r = claim(k, component, charts, run, p, err);
+	r = r < 0 ? r : mill_kube_chart_uninstall(k, component, gone, err);
 	if (r == 0 && (!before || !json_equal(before, (json_t *)charts)))
 		r = save_deployed(k, component, charts, err);
 	json_array_foreach((json_t *)charts, i, chart)
 		if (r == 0)
-			r = deploy_one(k, chart, component, run, &manifests, p, err);
+			r = deploy_one(k, chart, component, &manifests, p, err);
 	r = r < 0 ? r : mill_kube_chart_wake(k, component, err);
 	if (r == 0 && secrets_differ(before, charts))
 		r = mill_kube_chart_restart(k, component, err);
@@ -364,20 +443,26 @@ int mill_kube_chart_own_claims(struct mill_kube *k, const char *component, const
 	return r;
 }
 
-/* An operator's kinds may be gone with it: nothing of them is left then. */
 static int delete_objects(struct mill_kube *k, const struct mill_chart_release *rel, struct mill_error *err)
 {
-	_cleanup_strbuf_ struct mill_strbuf text = MILL_STRBUF_INIT_MAX(MILL_CHART_TEXT_MAX), said = MILL_STRBUF_INIT;
-	struct mill_kube_call c = {.what = "delete the objects beside the chart", .cancel_fd = -1, .timeout_ms = 180000, .raw = true};
-	int r = mill_chart_objects_text(rel, &(struct mill_chart_where){0}, &text, err);
+	struct mill_kube_call c = {.what = "delete the objects beside the chart", .cancel_fd = -1, .timeout_ms = 180000};
+	_cleanup_json_ json_t *names = json_array(), *found = NULL, *ours = json_array(), *list = NULL;
+	_cleanup_free_ char *input = NULL;
+	const json_t *o;
+	size_t i;
+	int r = 0;
 
-	if (r < 0 || !text.len)
+	add_names(&(struct mill_chart_release){.objects = rel->objects}, names);
+	if (json_array_size(names))
+		r = look_up(k, names, &found, err);
+	json_array_foreach(found, i, o)
+		if (is_labelled(k, o))
+			json_array_append(ours, (json_t *)o);
+	if (r < 0 || !json_array_size(ours))
 		return r;
-	c.input = text.data;
-	r = mill_kube_kubectl(k, &c, NULL, &said, err, "delete", "--ignore-not-found", "--filename=-", NULL);
-	if (r < 0 || c.status == 0 || strstr(said.data ? said.data : "", "no matches for kind"))
-		return r;
-	return mill_kube_explain(k, c.what, said.data, err);
+	list = json_pack("{s:s, s:s, s:O}", "apiVersion", "v1", "kind", "List", "items", ours);
+	c.input = input = json_dumps(list, JSON_COMPACT);
+	return mill_kube_kubectl(k, &c, NULL, NULL, err, "delete", "--ignore-not-found", "--filename=-", NULL);
 }
 
 int mill_kube_chart_uninstall(struct mill_kube *k, const char *component, const json_t *charts, struct mill_error *err)
@@ -386,17 +471,11 @@ int mill_kube_chart_uninstall(struct mill_kube *k, const char *component, const 
 
 	for (size_t i = json_array_size(charts); i-- > 0 && r == 0;) {
 		_cleanup_chart_recorded_ struct mill_chart_recorded one;
-		struct mill_kube_call c = {.what = "helm uninstall", .cancel_fd = -1, .timeout_ms = 300000};
-		_cleanup_strv_ struct mill_strv words = {0};
 
 		mill_chart_recorded_open(json_array_get(charts, i), component, &one);
 		r = delete_objects(k, &one.release, err);
-		mill_strv_add(&words, "uninstall");
-		mill_strv_add(&words, one.release.name);
-		mill_strv_add(&words, "--ignore-not-found");
-		mill_strv_add(&words, "--wait");
 		if (r == 0 && one.chart.name)
-			r = mill_kube_helm_v(k, &c, &words, NULL, err);
+			r = mill_kube_uninstall(k, one.release.name, err);
 	}
 	return r < 0 ? mill_error_wrap(err, "%s", component) : 0;
 }

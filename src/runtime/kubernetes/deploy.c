@@ -163,23 +163,31 @@ static int recover(struct mill_kube *k, const char *release, const char *status,
 	return r < 0 ? r : 1;
 }
 
-/* Our own chart's name, or our label on Helm's record, tells; a person's release is not upgraded into ours. */
-static int check_release(struct mill_kube *k, const char *release, const struct release *now, struct mill_error *err)
+/* Our own chart's name, or our label on Helm's record, tells.  1: ours, 0: somebody else's. */
+static int is_ours(struct mill_kube *k, const char *release, const struct release *now, struct mill_error *err)
 {
 	_cleanup_free_ char *which = mill_xasprintf("--selector=owner=helm,name=%s," MILL_KUBE_LABEL "=%s", release, k->namespace);
 	_cleanup_json_ json_t *found = NULL;
 	int r;
 
-	if (!now->status || mill_starts_with(now->chart, OWN_CHART))
-		return 0;
+	if (mill_starts_with(now->chart, OWN_CHART))
+		return 1;
 	r = mill_kube_json(k, MILL_KUBE_CALL("see whose the release is"), &found, err, "get", "secrets", which, NULL);
-	if (r < 0 || json_array_size(json_object_get(found, "items")))
-		return r;
+	return r < 0 ? r : json_array_size(json_object_get(found, "items")) > 0;
+}
+
+/* A person's release is not upgraded into ours. */
+static int check_release(struct mill_kube *k, const char *release, const struct release *now, struct mill_error *err)
+{
+	int r = now->status ? is_ours(k, release, now, err) : 1;
+
+	if (r)
+		return r < 0 ? r : 0;
 	mill_fail(err, EPERM, "release %s (%s) in namespace %s is not ours", release, now->chart, k->namespace);
 	return mill_error_hint(err, "give the component another `release`, or choose another k8s_namespace");
 }
 
-static int uninstall_own(struct mill_kube *k, const char *release, struct mill_error *err)
+static int uninstall(struct mill_kube *k, const char *release, struct mill_error *err)
 {
 	_cleanup_strv_ struct mill_strv words = {0};
 	struct mill_kube_call c = {.what = "helm uninstall", .cancel_fd = -1, .timeout_ms = HELM_MS};
@@ -191,6 +199,17 @@ static int uninstall_own(struct mill_kube *k, const char *release, struct mill_e
 	return mill_kube_helm_v(k, &c, &words, NULL, err);
 }
 
+int mill_kube_uninstall(struct mill_kube *k, const char *release, struct mill_error *err)
+{
+	struct release now;
+	int r = release_state(k, release, &now, err);
+
+	if (r == 0 && now.status)
+		r = is_ours(k, release, &now, err);
+	release_free(&now);
+	return r <= 0 ? r : uninstall(k, release, err);
+}
+
 int mill_kube_make_way(struct mill_kube *k, const char *component, struct mill_error *err)
 {
 	_cleanup_json_ json_t *charts = mill_kube_charts_deployed(k, component);
@@ -198,7 +217,7 @@ int mill_kube_make_way(struct mill_kube *k, const char *component, struct mill_e
 	int r = mill_native_record(k->n, component, &record, err);
 
 	if (r == 0)
-		r = charts ? mill_kube_chart_remove(k, component, err) : uninstall_own(k, mill_kube_release(record), err);
+		r = charts ? mill_kube_chart_remove(k, component, err) : mill_kube_uninstall(k, mill_kube_release(record), err);
 	mill_kube_stale(k);
 	return r;
 }
@@ -218,7 +237,7 @@ int mill_kube_settle(struct mill_kube *k, const char *release, bool by_chart, in
 		if (r == 0)
 			r = recover(k, release, now.status, now.revision, p, err);
 		if (r == 0 && by_chart && now.status && mill_starts_with(now.chart, OWN_CHART)) {
-			r = uninstall_own(k, release, err);
+			r = uninstall(k, release, err);
 			*ret_deployed = 0;
 		}
 		release_free(&now);

@@ -144,6 +144,8 @@ int mill_kube_values(struct mill_kube *k, const char *component, const json_t *s
 #define MILL_KUBE_HISTORY_MAX 5 /* records that helm keeps of a release */
 /* Until no record of a helm that was stopped is in the way; a person's release of that name is -EPERM. */
 int mill_kube_settle(struct mill_kube *k, const char *release, bool by_chart, int *ret_deployed, struct mill_progress *p, struct mill_error *err);
+/* helm uninstall of a release of ours; one that is not there, or is somebody else's, is left alone. */
+int mill_kube_uninstall(struct mill_kube *k, const char *release, struct mill_error *err);
 /* The manifest of helm's JSON answer, appended as documents. */
 int mill_kube_add_manifest(const struct mill_strbuf *said, struct mill_strbuf *out, struct mill_error *err);
 /* What was deployed the other way (generic or chart) goes; volumes stay. */

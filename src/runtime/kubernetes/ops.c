@@ -224,8 +224,6 @@ static int delete_kinds(struct mill_kube *k, const char *kinds, const char *sele
 
 static int uninstall_release(struct mill_kube *k, const char *component, struct mill_error *err)
 {
-	_cleanup_strv_ struct mill_strv words = {0};
-	struct mill_kube_call c = {.what = "helm uninstall", .cancel_fd = -1, .timeout_ms = 180000};
 	const json_t *record = NULL;
 	int r = mill_native_record(k->n, component, &record, err);
 
@@ -233,11 +231,7 @@ static int uninstall_release(struct mill_kube *k, const char *component, struct 
 		r = mill_kube_chart_remove(k, component, err);
 	if (r < 0 || mill_kube_by_chart(record) || !json_object_size(json_object_get(record, "services")))
 		return r;
-	mill_strv_add(&words, "uninstall");
-	mill_strv_add(&words, mill_kube_release(record));
-	mill_strv_add(&words, "--ignore-not-found");
-	mill_strv_add(&words, "--wait");
-	return mill_kube_helm_v(k, &c, &words, NULL, err);
+	return mill_kube_uninstall(k, mill_kube_release(record), err);
 }
 
 static int remove_component(struct mill_kube *k, const char *component, bool data, struct mill_error *err)

@@ -93,7 +93,7 @@ spec:
     spec:
       restartPolicy: Never
       securityContext: %(SECURE)s
-      containers: [{name: init, image: {{ .Values.image }}, command: ["true"], securityContext: %(TIGHT)s}]
+      containers: [{name: init, image: {{ .Values.image }}, command: [{{ .Values.hook | quote }}], securityContext: %(TIGHT)s}]
 """,
 }
 VALUES = {"colour": "${setting.colour}", "existingSecret": "${release}-auth", "before": "${setting.before}"}
@@ -104,7 +104,7 @@ def package(t, name="box", version="1.0.0"):
     folder = t.project / "charts" / name
     (folder / "templates").mkdir(parents=True, exist_ok=True)
     (folder / "Chart.yaml").write_text(json.dumps({"apiVersion": "v2", "name": name, "version": version}))
-    (folder / "values.yaml").write_text("size: 1Gi\nbefore: ''\nimage: localhost/busybox:1\n")
+    (folder / "values.yaml").write_text("size: 1Gi\nbefore: ''\nhook: 'true'\nimage: localhost/busybox:1\n")
     for file, text in TEMPLATES.items():
         (folder / "templates" / file).write_text(text % {"SECURE": SECURE, "TIGHT": TIGHT})
     packages = t.cache / "charts"
@@ -241,6 +241,20 @@ def test_an_upgrade_that_fails_is_put_back(charts):
     conftest.wait_for(lambda: uids(t, "web") == web, 60, "the pod that was fine alone")
     plan = t("plan", "-h", "-f", "default", "--json", "-q").json
     assert [x["action"] for x in plan["actions"]] == ["restart"]
+    t.flavour("box")
+    assert "nothing to do" in t("plan", "-h", "-f", "default", "--detailed-exitcode").out
+
+
+def test_a_hook_that_fails_is_told_and_put_back(charts):
+    t = charts
+    box(t)
+    t.flavour("box")
+    t.up()
+    web = uids(t, "web")
+    t.flavour("box", box={"kubernetes": {"values": {"hook": "false"}}})
+    failed = t.up(check=False)
+    assert failed.code == 1 and "box was rolled back to revision 1" in failed.err and "pre-upgrade hooks failed" in failed.err, failed
+    assert uids(t, "web") == web
     t.flavour("box")
     assert "nothing to do" in t("plan", "-h", "-f", "default", "--detailed-exitcode").out
 

@@ -159,8 +159,11 @@ static int bring_up(struct mill_kube *k, const struct mill_action *a, struct mil
 	r = mill_native_want(k->n, id, true, json_object_get(spec, "after"), err);
 	if (r == 0)
 		r = mill_kube_deploy(k, a->component, p, err);
-	if (r < 0)
-		return mill_error_wrap(err, "%s: %s", id, mill_action_verb(a->kind)), r;
+	if (r < 0) {
+		mill_error_wrap(err, "%s: %s", id, mill_action_verb(a->kind));
+		/* A chart's hooks may have failed, with half of it upgraded. */
+		return json_object_get(spec, "charts") ? put_back(k, a->component, err, r) : r;
+	}
 	r = mill_kube_wait_ready(k, spec, p, err);
 	return r < 0 ? put_back(k, a->component, err, r) : note_running(k, spec, err);
 }

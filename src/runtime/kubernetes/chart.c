@@ -296,8 +296,8 @@ static int upgrade(struct mill_kube *k, struct mill_chart_release *rel, const ch
 	return r < 0 ? r : mill_kube_helm_v(k, &c, &words, said, err);
 }
 
-static int deploy_one(struct mill_kube *k, const json_t *chart, const char *component, struct mill_strbuf *manifests,
-		      struct mill_progress *p, struct mill_error *err)
+static int deploy_one(struct mill_kube *k, const json_t *chart, const char *component, struct mill_chart_run *run,
+		      struct mill_strbuf *manifests, struct mill_progress *p, struct mill_error *err)
 {
 	_cleanup_json_ json_t *labels = mill_kube_chart_labels(k, component);
 	const struct mill_chart_where where = {.platform = k->namespace, .labels = labels};
@@ -307,9 +307,12 @@ static int deploy_one(struct mill_kube *k, const json_t *chart, const char *comp
 	int r;
 
 	mill_chart_recorded_open(chart, component, &one);
+	r = one.chart.name ? mill_kube_chart_package(k, &one.release, p, &package, err) : 0;
+	if (r < 0)
+		return r;
+	run->changed = true;
 	r = apply_secrets(k, &one.release, &where, err);
-	if (r == 0 && one.chart.name) {
-		r = mill_kube_chart_package(k, &one.release, p, &package, err);
+	if (one.chart.name) {
 		r = r < 0 ? r : upgrade(k, &one.release, package, p, &said, err);
 		r = r < 0 ? r : mill_kube_add_manifest(&said, manifests, err);
 	}
@@ -371,7 +374,7 @@ int mill_kube_chart_deploy(struct mill_kube *k, const char *component, const jso
 		r = save_deployed(k, component, charts, err);
 	json_array_foreach((json_t *)charts, i, chart)
 		if (r == 0)
-			r = deploy_one(k, chart, component, &manifests, p, err);
+			r = deploy_one(k, chart, component, run, &manifests, p, err);
 	r = r < 0 ? r : mill_kube_chart_wake(k, component, err);
 	if (r == 0 && secrets_differ(before, charts))
 		r = mill_kube_chart_restart(k, component, err);
@@ -385,6 +388,8 @@ int mill_kube_chart_rollback(struct mill_kube *k, const char *component, struct 
 	const struct mill_chart_where where = {.platform = k->namespace, .labels = labels};
 	int first = 1, r = 0;
 
+	if (!run->changed)
+		return 0;
 	for (size_t i = json_array_size(run->before); i-- > 0 && r == 0;) {
 		_cleanup_chart_recorded_ struct mill_chart_recorded one;
 		_cleanup_strv_ struct mill_strv words = {0};

@@ -13,6 +13,7 @@
 struct mill_chart_run {
 	json_t *before;   /* the charts that were deployed; NULL: none */
 	json_t *previous; /* release -> revision that was deployed; 0: none */
+	bool changed;     /* something was applied */
 };
 void mill_chart_run_release(struct mill_chart_run *run);
 

@@ -143,7 +143,9 @@ def test_the_kubelet_evicts_what_fills_the_disk(kube, disk):
     more |= {"readiness": {"http": {"port": "http", "path": "/"}, "period": "10s"}}
     one(kube, mode="fill", command=["24"], service=more)
     failed = kube.up(check=False, code=1)
-    assert "Evicted: " in failed.err and "local storage usage exceeds" in failed.err and "LimitRange" in failed.err, failed
+    assert "Evicted: " in failed.err, failed
+    told = "local storage usage exceeds" in failed.err and "LimitRange" in failed.err
+    assert told or (disk and "which did not say why" in failed.err), failed  # a StatefulSet's pod is gone, and the kubelet may have dropped its event
     assert disk or "Evicted: " in kube.status()["a.server"]["reason"]
     kube.here("down", timeout=120)  # evicted pods that lie there are none that are waited for
     assert kube.status()["a.server"]["state"] == "stopped"
@@ -223,7 +225,7 @@ def test_a_user_without_rights_is_told_which(kube, tmp_path):
     path = token_user(kube, tmp_path, None)
     kube.flavour("a", kubeconfig=path)
     failed = kube.up(check=False)
-    assert failed.code == 1 and "secrets" in failed.err and "forbidden" in failed.err.lower() and "--layer role" in failed.err, failed
+    assert failed.code == 1 and "configmaps" in failed.err and "forbidden" in failed.err.lower() and "--layer role" in failed.err, failed
 
 
 def test_a_user_with_the_role_that_we_ship(kube, tmp_path):

@@ -284,6 +284,8 @@ int main(void)
 	};
 	int r;
 
+	if (!test_have_pidfd())
+		return TEST_SKIP;
 	if (!mkdtemp(dir))
 		return 1;
 	r = cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,7 +215,7 @@ static void test_bad_record(void **state)
 
 static int call(struct mill_client *c, const char *op, struct mill_error *err)
 {
-	return mill_client_services(c, op, NULL, 0, 10000, -1, NULL, err);
+	return mill_client_services(c, op, NULL, 0, 60000, -1, NULL, err);
 }
 
 static void test_refusals(void **state)

@@ -45,7 +45,7 @@ static int save_deployed(struct mill_kube *k, const char *component, const json_
 
 json_t *mill_kube_chart_labels(const struct mill_kube *k, const char *component)
 {
-	return mill_kube_labels(k, component, MILL_KUBE_CHART_UNIT);
+	return mill_kube_labels(k, component, MILL_CHART_UNIT);
 }
 
 /* ---- objects and Secrets ---- */

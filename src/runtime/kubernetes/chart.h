@@ -6,8 +6,7 @@
 #define MILL_KUBE_CHART_H
 
 #include "runtime/kubernetes/internal.h"
-
-#define MILL_KUBE_CHART_UNIT "chart"
+#include "spec/render.h"
 
 /* What a run has to know to put everything back. */
 struct mill_chart_run {

@@ -29,7 +29,7 @@ bool mill_kube_has_charts(const struct mill_kube *k)
 
 char *mill_kube_chart_fingerprint(const struct mill_kube *k, const char *component)
 {
-	_cleanup_free_ char *id = mill_xasprintf("%s." MILL_KUBE_CHART_UNIT, component);
+	_cleanup_free_ char *id = mill_xasprintf("%s." MILL_CHART_UNIT, component);
 	_cleanup_free_ char *path = mill_native_service_path(k->n, id, "spec.json");
 	_cleanup_json_ json_t *spec = NULL, *charts = mill_kube_charts_deployed(k, component);
 
@@ -131,7 +131,7 @@ static const char *label_of(const json_t *o, const char *key)
 static bool is_of(const json_t *o, const char *component)
 {
 	return mill_streq(label_of(o, "data-mill.io/component"), component) &&
-	       mill_streq(label_of(o, "data-mill.io/service"), MILL_KUBE_CHART_UNIT);
+	       mill_streq(label_of(o, "data-mill.io/service"), MILL_CHART_UNIT);
 }
 
 static bool is_kind(const json_t *o, const char *kind)
@@ -320,7 +320,7 @@ json_t *mill_kube_chart_state(const json_t *snapshot, const char *component, con
 		return NULL;
 	s = sum_up(snapshot, component, charts);
 	state = state_of(&s, charts);
-	o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:s*, s:s*}", "id", json_sprintf("%s." MILL_KUBE_CHART_UNIT, component), "state", state,
+	o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:s*, s:s*}", "id", json_sprintf("%s." MILL_CHART_UNIT, component), "state", state,
 		      "restarts", (json_int_t)s.restarts, "started_ms", (json_int_t)s.started_ms, "since_ms", (json_int_t)s.started_ms,
 		      "pods", (json_int_t)(s.pods + s.wanting), "pod", s.pod, "pending_on", s.pending_on);
 	if (!mill_streq(state, "ready") && (s.trouble || s.unmet))

@@ -327,7 +327,7 @@ static int deploy_generic(struct mill_kube *k, struct mill_kube_deploy *d, const
 static int deploy(struct mill_kube *k, struct mill_kube_deploy *d, struct mill_progress *p, struct mill_error *err)
 {
 	_cleanup_json_ json_t *specs = specs_of(k, d->component);
-	_cleanup_free_ char *unit = mill_xasprintf("%s." MILL_KUBE_CHART_UNIT, d->component);
+	_cleanup_free_ char *unit = mill_xasprintf("%s." MILL_CHART_UNIT, d->component);
 	const json_t *charts = json_object_get(json_object_get(specs, unit), "charts");
 	_cleanup_free_ char *kept = mill_native_component_path(k->n, d->component, "release.yaml");
 	size_t len;

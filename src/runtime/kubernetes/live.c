@@ -284,7 +284,7 @@ json_t *mill_kube_state_of(struct mill_kube *k, const json_t *snapshot, const ch
 	if (mill_kube_by_chart(record)) {
 		_cleanup_json_ json_t *charts = mill_kube_charts_deployed(k, component);
 		_cleanup_free_ char *fingerprint = mill_kube_chart_fingerprint(k, component);
-		json_t *state = mill_streq(dot ? dot + 1 : "", MILL_KUBE_CHART_UNIT) ? mill_kube_chart_state(snapshot, component, charts) : NULL;
+		json_t *state = mill_streq(dot ? dot + 1 : "", MILL_CHART_UNIT) ? mill_kube_chart_state(snapshot, component, charts) : NULL;
 
 		if (state && fingerprint)
 			json_object_set_new(state, "fingerprint", json_string(fingerprint));

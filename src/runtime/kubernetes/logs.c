@@ -68,7 +68,7 @@ static char *operated(const struct mill_kube *k, const char *id)
 {
 	const char *dot = strchr(id, '.');
 	_cleanup_free_ char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id));
-	_cleanup_json_ json_t *charts = dot && mill_streq(dot + 1, MILL_KUBE_CHART_UNIT) ? mill_kube_charts_deployed(k, component) : NULL;
+	_cleanup_json_ json_t *charts = dot && mill_streq(dot + 1, MILL_CHART_UNIT) ? mill_kube_charts_deployed(k, component) : NULL;
 	const json_t *chart;
 	size_t i;
 

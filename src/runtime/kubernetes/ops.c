@@ -18,21 +18,22 @@ static void tell(const struct mill_ops_watch *w, const char *id, const char *sta
 }
 
 /* "statefulset/minio" of a service; owned, NULL when it is not there. */
-static char *workload_of(struct mill_kube *k, const json_t *snapshot, const char *id, char **ret_name)
+static char *workload_of(struct mill_kube *k, const json_t *snapshot, const char *id)
 {
 	const char *dot = strchr(id, '.');
+	_cleanup_free_ char *name = NULL;
 	_cleanup_free_ char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id));
 	const json_t *record = NULL, *w;
 	const char *kind;
 
 	if (mill_native_record(k->n, component, &record, NULL) < 0)
 		return NULL;
-	*ret_name = mill_kube_workload(record, dot ? dot + 1 : "");
-	if (!*ret_name)
+	name = mill_kube_workload(record, dot ? dot + 1 : "");
+	if (!name)
 		return NULL;
-	w = json_object_get(json_object_get(snapshot, "workloads"), *ret_name);
+	w = json_object_get(json_object_get(snapshot, "workloads"), name);
 	kind = mill_json_get_string(w, "kind", NULL);
-	return kind ? mill_xasprintf("%s/%s", mill_streq(kind, "StatefulSet") ? "statefulset" : "deployment", *ret_name) : NULL;
+	return kind ? mill_xasprintf("%s/%s", mill_streq(kind, "StatefulSet") ? "statefulset" : "deployment", name) : NULL;
 }
 
 /* The component of a unit by chart, owned; NULL: it is a service of ours. */
@@ -42,7 +43,7 @@ static char *unit_of(struct mill_kube *k, const char *id)
 	char *component = mill_xstrndup(id, dot ? (size_t)(dot - id) : strlen(id));
 	const json_t *record = NULL;
 
-	if (dot && mill_streq(dot + 1, MILL_KUBE_CHART_UNIT) && mill_native_record(k->n, component, &record, NULL) == 0 &&
+	if (dot && mill_streq(dot + 1, MILL_CHART_UNIT) && mill_native_record(k->n, component, &record, NULL) == 0 &&
 	    mill_kube_by_chart(record))
 		return component;
 	free(component);
@@ -76,7 +77,7 @@ static bool is_needed(const struct stopping *s, const char *id)
 
 static int scale_down(const struct stopping *s, const json_t *snapshot, size_t i, struct mill_error *err)
 {
-	_cleanup_free_ char *name = NULL, *workload = workload_of(s->k, snapshot, s->ids->items[i], &name);
+	_cleanup_free_ char *workload = workload_of(s->k, snapshot, s->ids->items[i]);
 	_cleanup_free_ char *unit = unit_of(s->k, s->ids->items[i]);
 	int r;
 

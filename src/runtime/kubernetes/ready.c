@@ -288,13 +288,13 @@ uint64_t mill_kube_patience_ms(uint64_t unless_said_ms)
 
 int mill_kube_wait_ready(struct mill_kube *k, const json_t *spec, struct mill_progress *p, struct mill_error *err)
 {
+	const json_t *charts = json_object_get(spec, "charts");
 	struct wait w = {.k = k, .spec = spec, .p = p, .begin = mill_now_ns(),
 			 .id = mill_json_get_string(spec, "id", ""),
-			 .workload = mill_json_get_string(json_object_get(spec, "charts") ? json_array_get(json_object_get(spec, "charts"), 0) :
-										   json_object_get(spec, "pod"),
-						   json_object_get(spec, "charts") ? "release" : "name", "")};
+			 .workload = charts ? mill_json_get_string(json_array_get(charts, 0), "release", "") :
+					      mill_json_get_string(json_object_get(spec, "pod"), "name", "")};
 	/* A chart's says how long it takes on a cluster already. */
-	uint64_t usual_ms = (uint64_t)mill_service_deadline_ms(spec) * (json_object_get(spec, "charts") ? 1 : 2) + SLACK_MS;
+	uint64_t usual_ms = (uint64_t)mill_service_deadline_ms(spec) * (charts ? 1 : 2) + SLACK_MS;
 	uint64_t deadline = w.begin + mill_kube_patience_ms(usual_ms) * MILL_MS;
 	int cancel_fd = mill_progress_cancel_fd(p), r;
 

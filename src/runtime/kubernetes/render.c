@@ -127,7 +127,7 @@ int mill_kube_render(struct mill_kube *k, const struct mill_plan *plan, bool onl
 	k->n->records = json_deep_copy(plan->records);
 	json_object_foreach(plan->records, component, record) {
 		_cleanup_json_ json_t *specs = mill_kube_specs(plan, component);
-		_cleanup_free_ char *unit = mill_xasprintf("%s." MILL_KUBE_CHART_UNIT, component);
+		_cleanup_free_ char *unit = mill_xasprintf("%s." MILL_CHART_UNIT, component);
 		const json_t *charts = json_object_get(json_object_get(specs, unit), "charts"), *chart;
 		size_t i;
 
